@@ -1,0 +1,30 @@
+// Telling AddressSanitizer which pooled memory is in use, so that it sees use after return to a pool as it sees use after free.
+#pragma once
+
+#include <cstddef>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define PEERLANE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PEERLANE_ASAN 1
+#endif
+#endif
+
+#if defined(PEERLANE_ASAN)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace peerlane {
+
+#if defined(PEERLANE_ASAN)
+inline constexpr bool kAddressSanitizer = true;
+inline void mark_unused(const void* memory, std::size_t size) { __asan_poison_memory_region(memory, size); }
+inline void mark_used(const void* memory, std::size_t size) { __asan_unpoison_memory_region(memory, size); }
+#else
+inline constexpr bool kAddressSanitizer = false;
+inline void mark_unused(const void*, std::size_t) {}
+inline void mark_used(const void*, std::size_t) {}
+#endif
+
+}  // namespace peerlane

@@ -1,0 +1,97 @@
+// Data buffers of one reactor: page-aligned, of a few fixed sizes, taken and returned without a heap allocation.
+//
+// A pool and its buffers belong to one reactor; nothing here is thread-safe. A buffer must be returned before its pool goes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace peerlane::io {
+
+class BufferPool;
+
+/// A data buffer, returned to its pool when it goes out of scope. Movable, not copyable; an empty one has size 0.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        size_class_(other.size_class_) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(size_class_, other.size_class_);
+    return *this;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { release(); }
+
+  /// The bytes asked for, page-aligned. Their content is whatever was there before: fill or overwrite all of it.
+  ByteSpan bytes() const { return {data_, size_}; }
+  std::size_t size() const { return size_; }
+  explicit operator bool() const { return data_ != nullptr; }
+
+  /// Returns the memory now.
+  void release();
+
+ private:
+  friend class BufferPool;
+  Buffer(BufferPool* pool, std::uint8_t* data, std::size_t size, std::size_t size_class)
+      : pool_(pool), data_(data), size_(size), size_class_(size_class) {}
+
+  BufferPool* pool_ = nullptr;
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t size_class_ = 0;
+};
+
+class BufferPool {
+ public:
+  /// A pool that grows on demand, in slabs of limits::kMaxBufferBytes, to at most `most_bytes`. The first `registered_bytes` of
+  /// it are one region that the reactor may register with io_uring (see region()).
+  BufferPool(std::size_t most_bytes, std::size_t registered_bytes);
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+  ~BufferPool();
+
+  /// A buffer of `size` bytes (1 to limits::kMaxBufferBytes), or nothing when the pool's limit is reached.
+  std::optional<Buffer> allocate(std::size_t size);
+
+  /// The region to register; the buffers in it come first.
+  ByteSpan region() const { return region_; }
+
+  /// Bytes in buffers that are out now, by the sizes they occupy.
+  std::size_t bytes_out() const { return bytes_out_; }
+
+ private:
+  friend class Buffer;
+  static constexpr std::size_t kClasses = 5;  // 4 KiB, 16 KiB, 64 KiB, 256 KiB, 1 MiB
+
+  struct FreeBuffer {
+    FreeBuffer* next;
+  };
+
+  void put_back(std::uint8_t* data, std::size_t size_class);
+  bool add_slab(std::size_t size_class);
+
+  std::size_t most_bytes_;
+  std::size_t mapped_bytes_ = 0;
+  std::size_t bytes_out_ = 0;
+  ByteSpan region_;
+  std::size_t region_used_ = 0;
+  std::array<FreeBuffer*, kClasses> free_{};
+  std::vector<ByteSpan> slabs_;
+};
+
+}  // namespace peerlane::io
