@@ -20,6 +20,7 @@ inline constexpr unsigned kStreamReceiveBacklog = 8;              // receive buf
 inline constexpr std::size_t kPoolBytes = 512u << 20;             // data buffers of a reactor, grown on demand
 inline constexpr std::size_t kPoolRegisteredBytes = 8u << 20;     // of these, registered with io_uring when the system lets us
 inline constexpr std::size_t kMaxBufferBytes = 1u << 20;          // one data buffer
+inline constexpr std::size_t kSendQueuePdus = 2048;               // PDUs a connection may have waiting to be sent
 inline constexpr unsigned kSendVectors = 256;                     // iovecs of one sendmsg
 
 // --- iSCSI: one connection, one session, one target -----------------------------------------------------------------------
@@ -50,8 +51,10 @@ inline constexpr auto kNopInterval = 10s;           // silence of an initiator u
 inline constexpr auto kNopTimeout = 15s;            // NOP-In without an answer until the connection is dropped
 inline constexpr auto kSendTimeout = 30s;           // no progress of a send until the connection is dropped
 inline constexpr auto kDataOutTimeout = 60s;        // solicited data that does not come until the task is ended
+inline constexpr auto kDiscoveryIdle = 60s;         // silence of a discovery session until it is closed
 inline constexpr auto kLogoutTimeout = 5s;          // graceful stop: our asynchronous logout request to the initiator's Logout
 inline constexpr auto kAbortGrace = 2s;             // a task management function waits so long for the backend
+inline constexpr auto kStopMargin = 2s;              // after these two, a stop that is not done gives up
 inline constexpr auto kGrowthPoll = 2s;             // how often served disks are looked at for a new size
 
 // --- SCSI ------------------------------------------------------------------------------------------------------------------
@@ -59,7 +62,10 @@ inline constexpr std::size_t kMaxTransferBytes = 16u << 20;       // one command
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH
 inline constexpr std::size_t kMaxUnmapBytes = 1u << 30;           // MAXIMUM UNMAP LBA COUNT, as bytes
 inline constexpr unsigned kMaxUnmapDescriptors = 256;             // MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT
+inline constexpr std::uint32_t kMaxUnmapBlocks = 1u << 20;        // MAXIMUM UNMAP LBA COUNT, where kMaxUnmapBytes allows more
 inline constexpr std::size_t kMaxWriteSameBytes = 1u << 30;       // MAXIMUM WRITE SAME LENGTH, as bytes
+inline constexpr std::size_t kMaxVerifyBytes = 256u << 20;        // VERIFY: what VERIFY(10) can name in blocks of 4096 bytes
+inline constexpr std::size_t kVerifyPieceBytes = 64u << 10;       // bytes of one comparison, kept besides the session's buffers
 inline constexpr std::size_t kMaxCdbBytes = 260;                  // extended CDBs (SPC-4 §4.2.4)
 inline constexpr std::size_t kMaxParameterListBytes = 64u << 10;  // a parameter list sent with a command
 

@@ -35,13 +35,15 @@ void unmap_memory(ByteSpan memory) {
 
 void Buffer::release() {
   if (pool_ == nullptr) return;
-  pool_->put_back(data_, size_class_);
+  pool_->put_back(data_, size_class_, share_);
+  share_ = nullptr;
   pool_ = nullptr;
   data_ = nullptr;
   size_ = 0;
 }
 
-BufferPool::BufferPool(std::size_t most_bytes, std::size_t registered_bytes) : most_bytes_(most_bytes) {
+BufferPool::BufferPool(Executor& executor, std::size_t most_bytes, std::size_t registered_bytes)
+    : executor_(executor), most_bytes_(most_bytes) {
   static_assert(kClassBytes.size() == kClasses);
   assert(registered_bytes % kSlabBytes == 0 && registered_bytes <= most_bytes);
   if (registered_bytes != 0) region_ = map_memory(registered_bytes);
@@ -64,8 +66,46 @@ std::optional<Buffer> BufferPool::allocate(std::size_t size) {
   return Buffer(this, reinterpret_cast<std::uint8_t*>(buffer), size, size_class);
 }
 
-void BufferPool::put_back(std::uint8_t* data, std::size_t size_class) {
+bool BufferPool::try_serve(Waiter& waiter) {
+  const std::size_t bytes = kClassBytes[class_for(waiter.size)];
+  if (!waiter.share.has_room(bytes)) return false;
+  auto buffer = allocate(waiter.size);
+  if (!buffer) return false;
+  waiter.share.bytes_out_ += bytes;
+  buffer->share_ = &waiter.share;
+  waiter.buffer = std::move(*buffer);
+  return true;
+}
+
+void BufferPool::Waiter::await_suspend(std::coroutine_handle<> waiting) {
+  handle = waiting;
+  Waiter** end = &pool.first_waiter_;
+  while (*end != nullptr) end = &(*end)->next;
+  *end = this;
+  // The queue may hold only those whose share is used up, and no buffer may ever come back on ours.
+  pool.executor_.defer(pool);
+}
+
+/// Serves those who wait, in order; one whose share is used up does not hold up the others. Whoever is resumed may give back
+/// or take buffers, and so change the queue: look from the start again.
+void BufferPool::run_deferred() {
+  Waiter** at = &first_waiter_;
+  while (*at != nullptr) {
+    Waiter& waiter = **at;
+    if (!try_serve(waiter)) {
+      at = &waiter.next;
+      continue;
+    }
+    *at = waiter.next;
+    waiter.handle.resume();
+    at = &first_waiter_;
+  }
+}
+
+void BufferPool::put_back(std::uint8_t* data, std::size_t size_class, BufferShare* share) {
   bytes_out_ -= kClassBytes[size_class];
+  if (share != nullptr) share->bytes_out_ -= kClassBytes[size_class];
+  if (first_waiter_ != nullptr) executor_.defer(*this);
   free_[size_class] = new (data) FreeBuffer{free_[size_class]};
   mark_unused(data, kClassBytes[size_class]);
 }

@@ -1,9 +1,11 @@
 // Data buffers of one reactor: page-aligned, of a few fixed sizes, taken and returned without a heap allocation.
 //
 // A pool and its buffers belong to one reactor; nothing here is thread-safe. A buffer must be returned before its pool goes.
+// A BufferShare bounds what one user of the pool (a session) may hold, so that none can starve the others.
 #pragma once
 
 #include <array>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,10 +14,28 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "io/executor.h"
 
 namespace peerlane::io {
 
 class BufferPool;
+
+/// What one user of a pool may hold. Must outlive the buffers that were taken on it.
+class BufferShare {
+ public:
+  explicit BufferShare(std::size_t most_bytes) : most_bytes_(most_bytes) {}
+  BufferShare(const BufferShare&) = delete;
+  BufferShare& operator=(const BufferShare&) = delete;
+
+  std::size_t bytes_out() const { return bytes_out_; }
+  bool has_room(std::size_t bytes) const { return bytes_out_ + bytes <= most_bytes_; }
+
+ private:
+  friend class Buffer;
+  friend class BufferPool;
+  std::size_t most_bytes_;
+  std::size_t bytes_out_ = 0;
+};
 
 /// A data buffer, returned to its pool when it goes out of scope. Movable, not copyable; an empty one has size 0.
 class Buffer {
@@ -23,11 +43,13 @@ class Buffer {
   Buffer() = default;
   Buffer(Buffer&& other) noexcept
       : pool_(std::exchange(other.pool_, nullptr)),
+        share_(std::exchange(other.share_, nullptr)),
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
         size_class_(other.size_class_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(pool_, other.pool_);
+    std::swap(share_, other.share_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(size_class_, other.size_class_);
@@ -51,22 +73,28 @@ class Buffer {
       : pool_(pool), data_(data), size_(size), size_class_(size_class) {}
 
   BufferPool* pool_ = nullptr;
+  BufferShare* share_ = nullptr;
   std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t size_class_ = 0;
 };
 
-class BufferPool {
+class BufferPool final : private Deferred {
  public:
   /// A pool that grows on demand, in slabs of limits::kMaxBufferBytes, to at most `most_bytes`. The first `registered_bytes` of
-  /// it are one region that the reactor may register with io_uring (see region()).
-  BufferPool(std::size_t most_bytes, std::size_t registered_bytes);
+  /// it are one region that the reactor may register with io_uring (see region()). Those who wait for a buffer are resumed
+  /// through `executor`.
+  BufferPool(Executor& executor, std::size_t most_bytes, std::size_t registered_bytes);
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
-  ~BufferPool();
+  ~BufferPool() override;
 
   /// A buffer of `size` bytes (1 to limits::kMaxBufferBytes), or nothing when the pool's limit is reached.
   std::optional<Buffer> allocate(std::size_t size);
+
+  /// A buffer of `size` bytes on `share`, awaited; waits its turn while the share or the pool is used up. The share must have
+  /// been made for at least limits::kMaxBufferBytes.
+  auto allocate(BufferShare& share, std::size_t size) { return Waiter{*this, share, size, {}, {}, nullptr}; }
 
   /// The region to register; the buffers in it come first.
   ByteSpan region() const { return region_; }
@@ -81,10 +109,26 @@ class BufferPool {
   struct FreeBuffer {
     FreeBuffer* next;
   };
+  struct Waiter {
+    BufferPool& pool;
+    BufferShare& share;
+    std::size_t size;
+    Buffer buffer;
+    std::coroutine_handle<> handle;
+    Waiter* next;
 
-  void put_back(std::uint8_t* data, std::size_t size_class);
+    bool await_ready() { return pool.first_waiter_ == nullptr && pool.try_serve(*this); }
+    void await_suspend(std::coroutine_handle<> waiting);
+    Buffer await_resume() { return std::move(buffer); }
+  };
+
+  bool try_serve(Waiter& waiter);
+  void run_deferred() override;
+  void put_back(std::uint8_t* data, std::size_t size_class, BufferShare* share);
   bool add_slab(std::size_t size_class);
 
+  Executor& executor_;
+  Waiter* first_waiter_ = nullptr;
   std::size_t most_bytes_;
   std::size_t mapped_bytes_ = 0;
   std::size_t bytes_out_ = 0;

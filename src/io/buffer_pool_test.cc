@@ -12,8 +12,20 @@ namespace {
 
 constexpr std::size_t kMiB = 1u << 20;
 
+struct NoExecutor final : Executor {
+  DeferredQueue queue;
+  TimePoint now() const override { return {}; }
+  void post(std::function<void()> work) override { work(); }
+  void defer(Deferred& deferred) override { queue.add(deferred); }
+  bool here() const override { return true; }
+  void arm(Timer& timer) override { static_cast<void>(timer); }
+  void disarm(Timer& timer) override { static_cast<void>(timer); }
+};
+
+NoExecutor executor;
+
 TEST(BufferPool, GivesAlignedBuffersThatDoNotOverlap) {
-  BufferPool pool(8 * kMiB, kMiB);
+  BufferPool pool(executor, 8 * kMiB, kMiB);
   std::vector<Buffer> buffers;
   for (std::size_t size : {std::size_t{1}, std::size_t{4096}, std::size_t{4097}, std::size_t{100'000}, kMiB, std::size_t{512}}) {
     auto buffer = pool.allocate(size);
@@ -29,7 +41,7 @@ TEST(BufferPool, GivesAlignedBuffersThatDoNotOverlap) {
 }
 
 TEST(BufferPool, ReachingItsLimitIsAnAnswerAndReturningHelps) {
-  BufferPool pool(2 * kMiB, kMiB);
+  BufferPool pool(executor, 2 * kMiB, kMiB);
   auto first = pool.allocate(kMiB);
   auto second = pool.allocate(kMiB);
   ASSERT_TRUE(first && second);
@@ -42,7 +54,7 @@ TEST(BufferPool, ReachingItsLimitIsAnAnswerAndReturningHelps) {
 }
 
 TEST(BufferPool, ReturnsWhatIsMovedOverOrDropped) {
-  BufferPool pool(4 * kMiB, 0);
+  BufferPool pool(executor, 4 * kMiB, 0);
   {
     auto a = pool.allocate(4096);
     auto b = pool.allocate(4096);
@@ -50,6 +62,45 @@ TEST(BufferPool, ReturnsWhatIsMovedOverOrDropped) {
     EXPECT_FALSE(Buffer());
   }
   EXPECT_EQ(pool.bytes_out(), 0u);
+}
+
+Task<void> take(BufferPool& pool, BufferShare& share, std::size_t size, std::vector<Buffer>& into) {
+  Buffer buffer = co_await pool.allocate(share, size);
+  into.push_back(std::move(buffer));
+}
+
+TEST(BufferShare, WaitsForItsOwnBuffersWhileOthersGoOn) {
+  BufferPool pool(executor, 8 * kMiB, 0);
+  BufferShare one(kMiB);
+  BufferShare other(kMiB);
+  std::vector<Buffer> ones;
+  std::vector<Buffer> others;
+  spawn(take(pool, one, kMiB, ones));
+  spawn(take(pool, one, 4096, ones));  // waits
+  executor.queue.run();
+  EXPECT_EQ(ones.size(), 1u);
+  spawn(take(pool, other, 4096, others));
+  executor.queue.run();
+  EXPECT_EQ(others.size(), 1u);
+  ones.erase(ones.begin());
+  executor.queue.run();
+  EXPECT_EQ(ones.size(), 1u);
+  EXPECT_EQ(one.bytes_out(), 4096u);
+}
+
+TEST(BufferShare, WaitsForThePoolAndIsServedInOrder) {
+  BufferPool pool(executor, kMiB, 0);
+  BufferShare one(kMiB);
+  BufferShare other(kMiB);
+  std::vector<Buffer> ones;
+  std::vector<Buffer> others;
+  spawn(take(pool, one, kMiB, ones));
+  spawn(take(pool, other, kMiB, others));
+  executor.queue.run();
+  EXPECT_TRUE(others.empty());
+  ones.clear();
+  executor.queue.run();
+  EXPECT_EQ(others.size(), 1u);
 }
 
 }  // namespace

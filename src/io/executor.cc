@@ -6,24 +6,30 @@
 
 namespace peerlane::io {
 
+Deferred::~Deferred() {
+  if (queue_ != nullptr) queue_->remove(*this);
+}
+
 void DeferredQueue::add(Deferred& deferred) {
-  if (deferred.queued_) return;
-  deferred.queued_ = true;
-  deferred.next_ = nullptr;
-  if (last_ != nullptr) {
-    last_->next_ = &deferred;
-  } else {
-    first_ = &deferred;
-  }
+  if (deferred.queue_ != nullptr) return;
+  deferred.queue_ = this;
+  deferred.previous_ = last_;
+  (last_ != nullptr ? last_->next_ : first_) = &deferred;
   last_ = &deferred;
+}
+
+void DeferredQueue::remove(Deferred& deferred) {
+  (deferred.previous_ != nullptr ? deferred.previous_->next_ : first_) = deferred.next_;
+  (deferred.next_ != nullptr ? deferred.next_->previous_ : last_) = deferred.previous_;
+  deferred.queue_ = nullptr;
+  deferred.next_ = nullptr;
+  deferred.previous_ = nullptr;
 }
 
 void DeferredQueue::run() {
   while (first_ != nullptr) {
     Deferred& deferred = *first_;
-    first_ = deferred.next_;
-    if (first_ == nullptr) last_ = nullptr;
-    deferred.queued_ = false;
+    remove(deferred);
     deferred.run_deferred();
   }
 }

@@ -14,25 +14,31 @@ using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
 
-/// Something to be done at the end of the current round of the event loop, once however often it was asked for. Whoever owns
-/// it must not destroy it while it is queued.
+class DeferredQueue;
+
+/// Something to be done at the end of the current round of the event loop, once however often it was asked for. Leaves the
+/// queue by itself when it is destroyed.
 class Deferred {
  public:
-  virtual ~Deferred() = default;
+  Deferred() = default;
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  virtual ~Deferred();
   virtual void run_deferred() = 0;
 
  private:
   friend class DeferredQueue;
+  DeferredQueue* queue_ = nullptr;
   Deferred* next_ = nullptr;
-  bool queued_ = false;
+  Deferred* previous_ = nullptr;
 };
 
 /// The Deferreds of one round, in the order in which they came.
 class DeferredQueue {
  public:
   void add(Deferred& deferred);
+  void remove(Deferred& deferred);
   void run();
-  bool empty() const { return first_ == nullptr; }
 
  private:
   Deferred* first_ = nullptr;

@@ -79,6 +79,8 @@ Result<int> listen_on(const std::string& host, std::uint16_t port) {
   return fd;
 }
 
+void close_socket(int fd) { ::close(fd); }
+
 std::string local_address(int fd) {
   Address address;
   address.length = sizeof address.storage;

@@ -69,7 +69,7 @@ Result<std::unique_ptr<Reactor>> Reactor::create(const Features& wanted) {
 }
 
 Reactor::Reactor(const Features& wanted)
-    : features_(wanted), now_(Clock::now()), buffers_(limits::kPoolBytes, limits::kPoolRegisteredBytes) {
+    : features_(wanted), now_(Clock::now()), buffers_(*this, limits::kPoolBytes, limits::kPoolRegisteredBytes) {
   wakeup_.reactor = this;
 }
 
