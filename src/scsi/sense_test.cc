@@ -1,0 +1,116 @@
+#include "scsi/sense.h"
+
+#include <array>
+
+#include <gtest/gtest.h>
+
+#include "scsi/sense_codes.h"
+#include "scsi/testing.h"
+
+namespace peerlane::scsi {
+namespace {
+
+using testing::bytes;
+
+std::vector<std::uint8_t> encode(const Sense& sense, bool descriptor_format) {
+  std::array<std::uint8_t, kMaxSenseBytes> out;
+  out.fill(0xee);  // everything that counts must be written
+  return {out.begin(), out.begin() + static_cast<std::ptrdiff_t>(encode_sense(sense, descriptor_format, out))};
+}
+
+Sense medium_error(std::uint64_t information) {
+  Sense sense;
+  sense.key = SenseKey::kMediumError;
+  sense.code = sense_codes::kUnrecoveredReadError;
+  sense.information = information;
+  return sense;
+}
+
+void expect_same(const Sense& a, const Sense& b) {
+  EXPECT_EQ(a.key, b.key);
+  EXPECT_EQ(a.code, b.code);
+  EXPECT_EQ(a.information, b.information);
+  ASSERT_EQ(a.field.has_value(), b.field.has_value());
+  if (a.field) {
+    EXPECT_EQ(a.field->in_cdb, b.field->in_cdb);
+    EXPECT_EQ(a.field->bit, b.field->bit);
+    EXPECT_EQ(a.field->byte, b.field->byte);
+  }
+}
+
+TEST(Sense, FixedFormatIsAsInTheStandard) {
+  EXPECT_EQ(encode({}, false), bytes("70 00 00 00 00 00 00 0a 00 00 00 00 00 00 00 00 00 00"));
+  // What tgt answers to a READ past the end.
+  EXPECT_EQ(encode(illegal_request(sense_codes::kLbaOutOfRange), false),
+            bytes("70 00 05 00 00 00 00 0a 00 00 00 00 21 00 00 00 00 00"));
+  EXPECT_EQ(encode(invalid_field_in_cdb(1, std::uint8_t{7}), false),
+            bytes("70 00 05 00 00 00 00 0a 00 00 00 00 24 00 00 cf 00 01"));
+  EXPECT_EQ(encode(invalid_field_in_cdb(0x1234), false),
+            bytes("70 00 05 00 00 00 00 0a 00 00 00 00 24 00 00 c0 12 34"));
+  EXPECT_EQ(encode(invalid_field_in_parameter_list(8), false),
+            bytes("70 00 05 00 00 00 00 0a 00 00 00 00 26 00 00 80 00 08"));
+  EXPECT_EQ(encode(medium_error(0x12345678), false), bytes("f0 00 03 12 34 56 78 0a 00 00 00 00 11 00 00 00 00 00"));
+}
+
+TEST(Sense, FixedFormatDoesNotTruncateInformation) {
+  EXPECT_EQ(encode(medium_error(0x100000000), false), bytes("70 00 03 00 00 00 00 0a 00 00 00 00 11 00 00 00 00 00"));
+  EXPECT_EQ(encode(medium_error(0xffffffff), false)[0], 0xf0);
+}
+
+TEST(Sense, DescriptorFormatIsAsInTheStandard) {
+  EXPECT_EQ(encode({}, true), bytes("72 00 00 00 00 00 00 00"));
+  EXPECT_EQ(encode(medium_error(0x123456789abc), true),
+            bytes("72 03 11 00 00 00 00 0c 00 0a 80 00 00 00 12 34 56 78 9a bc"));
+  EXPECT_EQ(encode(invalid_field_in_cdb(1, std::uint8_t{7}), true),
+            bytes("72 05 24 00 00 00 00 08 02 06 00 00 cf 00 01 00"));
+}
+
+TEST(Sense, BothFormatsReadBack) {
+  Sense everything = invalid_field_in_parameter_list(513);
+  everything.field->bit = 0;
+  everything.information = 77;
+  for (const Sense& sense : {Sense{}, medium_error(3), invalid_field_in_cdb(15), everything}) {
+    for (const bool descriptor_format : {false, true}) {
+      const auto decoded = decode_sense(encode(sense, descriptor_format));
+      ASSERT_TRUE(decoded);
+      expect_same(*decoded, sense);
+    }
+  }
+}
+
+TEST(Sense, EveryTruncationIsReadWithoutReadingPastIt) {
+  for (const bool descriptor_format : {false, true}) {
+    Sense sense = invalid_field_in_cdb(3, std::uint8_t{4});
+    sense.information = 9;
+    const auto whole = encode(sense, descriptor_format);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      const std::vector<std::uint8_t> part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+      const auto decoded = decode_sense(part);
+      EXPECT_EQ(decoded.has_value(), size >= 8) << size;
+      if (decoded) {
+        EXPECT_EQ(decoded->key, SenseKey::kIllegalRequest);
+      }
+    }
+  }
+}
+
+TEST(Sense, OddDataAreTolerated) {
+  EXPECT_FALSE(decode_sense(bytes("00 00 05 00 00 00 00 0a 00 00 00 00 21 00 00 00 00 00")));
+  EXPECT_FALSE(decode_sense(bytes("7f 00 05 00 00 00 00 0a 00 00 00 00 21 00 00 00 00 00")));
+  // ADDITIONAL SENSE LENGTH 0: bytes 12 on are not sense data.
+  EXPECT_EQ(decode_sense(bytes("70 00 05 00 00 00 00 00 00 00 00 00 21 00 00 00 00 00"))->code, sense_codes::kNone);
+  // An unknown descriptor before a known one, then one that claims more than there is.
+  const auto decoded =
+      decode_sense(bytes("72 03 11 00 00 00 00 14 7f 02 aa bb 00 0a 80 00 00 00 00 00 00 00 00 05 02 40 ff ff"));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->information, 5u);
+  // A sense key specific field that is not a field pointer (progress of NOT READY) is none.
+  EXPECT_FALSE(decode_sense(bytes("70 00 02 00 00 00 00 0a 00 00 00 00 04 04 00 80 12 34"))->field);
+  // Deferred errors.
+  EXPECT_EQ(decode_sense(bytes("71 00 03 00 00 00 00 0a 00 00 00 00 0c 00 00 00 00 00"))->code,
+            sense_codes::kWriteError);
+  EXPECT_EQ(decode_sense(bytes("73 03 0c 00 00 00 00 00"))->code, sense_codes::kWriteError);
+}
+
+}  // namespace
+}  // namespace peerlane::scsi
