@@ -1,0 +1,25 @@
+// A regular file as a disk: sparse, read and written past the page cache where its file system can (O_DIRECT), unmapped by
+// punching holes, its allocation known from SEEK_HOLE and SEEK_DATA.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "block/descriptor_device.h"
+
+namespace peerlane::block {
+
+class FileDevice final : public DescriptorDevice {
+ public:
+  /// Opens the regular file at `path`, and locks it against a second writer. See open_device.
+  static Result<std::unique_ptr<Device>> open(const std::string& path, const OpenOptions& options);
+
+  io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length, std::size_t most) override;
+
+ private:
+  using DescriptorDevice::DescriptorDevice;
+  Result<std::uint64_t> current_size() const override;
+};
+
+}  // namespace peerlane::block
