@@ -1,5 +1,6 @@
-// One SCSI command as a device server executes it (SAM-5 §5.1), and the transport protocol services that it may ask for while
-// it does (SAM-5 §5.4.3: Receive Data-Out, Send Data-In). The iSCSI session implements it; tests implement it with vectors.
+// One SCSI command as a device server executes it (SAM-5 §5.1), and the transport protocol services that it may ask for
+// while it does (SAM-5 §5.4.3: Receive Data-Out, Send Data-In). The iSCSI session implements it; tests implement it
+// with vectors.
 //
 // A Command belongs to one reactor and is used by one coroutine at a time.
 #pragma once
@@ -38,22 +39,25 @@ class Command {
   virtual std::uint32_t data_out_length() const = 0;
   virtual std::uint32_t data_in_length() const = 0;
 
-  /// Whether a task management function or the end of the session has ended this task: stop soon; the Completion is not used.
+  /// Whether a task management function or the end of the session has ended this task: stop soon; the Completion is not
+  /// used.
   virtual bool aborted() const = 0;
 
-  /// States how many bytes the CDB asks to transfer (to or from the initiator). The transport derives the residual count from
-  /// it and what the initiator expects. Without a call the count is that of the bytes given to send(), or received.
+  /// States how many bytes the CDB asks to transfer (to or from the initiator). The transport derives the residual
+  /// count from it and what the initiator expects. Without a call the count is that of the bytes given to send(), or
+  /// received.
   virtual void set_transfer_length(std::uint64_t bytes) = 0;
 
-  /// A data buffer of `size` bytes (1 to limits::kMaxBufferBytes); waits while the session's share is used up. Nothing if the
-  /// task was aborted.
+  /// A data buffer of `size` bytes (1 to limits::kMaxBufferBytes); waits while the session's share is used up. Nothing
+  /// if the task was aborted.
   virtual io::Task<std::optional<io::Buffer>> allocate(std::size_t size) = 0;
 
-  /// Send Data-In: the first `length` bytes of `buffer`, after all bytes sent before. What exceeds data_in_length() is not sent.
+  /// Send Data-In: the first `length` bytes of `buffer`, after all bytes sent before. What exceeds data_in_length() is
+  /// not sent.
   virtual void send(io::Buffer buffer, std::size_t length) = 0;
 
-  /// Receive Data-Out: the bytes from `offset` on, `length` of them (1 to limits::kMaxBufferBytes), within data_out_length().
-  /// Offsets must be asked for in order and without gaps. Nothing if the task was aborted.
+  /// Receive Data-Out: the bytes from `offset` on, `length` of them (1 to limits::kMaxBufferBytes), within
+  /// data_out_length(). Offsets must be asked for in order and without gaps. Nothing if the task was aborted.
   virtual io::Task<std::optional<io::Buffer>> receive(std::uint64_t offset, std::size_t length) = 0;
 };
 

@@ -1,5 +1,5 @@
-// What a service should be, as data: portals, targets, LUNs, who may log in. The configuration file and the command line are
-// both turned into this, and `target::Server` makes it so. No defaults are filled in anywhere else.
+// What a service should be, as data: portals, targets, LUNs, who may log in. The configuration file and the command
+// line are both turned into this, and `target::Server` makes it so. No defaults are filled in anywhere else.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace peerlane::target {
 /// Where the service listens. `host` is a numeric IPv4 or IPv6 address without brackets.
 struct PortalDeclaration {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 3260;         // 0: the system chooses one
-  std::uint16_t group_tag = 1;       // TargetPortalGroupTag (RFC 7143 §13.9)
+  std::uint16_t port = 3260;    // 0: the system chooses one
+  std::uint16_t group_tag = 1;  // TargetPortalGroupTag (RFC 7143 §13.9)
 };
 
 /// One CHAP account (RFC 7143 §12.1.3). The secret never appears in logs.
@@ -26,30 +26,30 @@ struct ChapAccount {
 
 /// Who may log in where something demands authentication.
 struct Authentication {
-  bool allow_none = true;                  // AuthMethod=None is acceptable
-  std::vector<ChapAccount> accounts;       // initiators' accounts; empty: CHAP is not offered
-  std::optional<ChapAccount> mutual;       // how the target proves itself when an initiator asks for it
+  bool allow_none = true;             // AuthMethod=None is acceptable
+  std::vector<ChapAccount> accounts;  // initiators' accounts; empty: CHAP is not offered
+  std::optional<ChapAccount> mutual;  // how the target proves itself when an initiator asks for it
 };
 
 struct LunDeclaration {
-  std::uint16_t number = 0;                // below limits::kLuns
-  std::string disk;                        // a disk spec: block::open_device
-  std::string name;                        // for people: product text, logs; empty: derived from the disk
-  std::uint32_t block_size = 0;            // 512 or 4096; 0: the disk's own
+  std::uint16_t number = 0;      // below limits::kLuns
+  std::string disk;              // a disk spec: block::open_device
+  std::string name;              // for people: product text, logs; empty: derived from the disk
+  std::uint32_t block_size = 0;  // 512 or 4096; 0: the disk's own
   bool read_only = false;
-  bool direct = true;                      // O_DIRECT where possible
-  bool write_through = false;              // every write reaches stable storage before its status: WCE is 0
+  bool direct = true;          // O_DIRECT where possible
+  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0
 };
 
 /// Which initiators may use a target. Empty lists admit everyone.
 struct AccessDeclaration {
-  std::vector<std::string> initiators;     // iSCSI names; a trailing * matches any rest
-  std::vector<std::string> addresses;      // numeric addresses or CIDR prefixes
+  std::vector<std::string> initiators;  // iSCSI names; a trailing * matches any rest
+  std::vector<std::string> addresses;   // numeric addresses or CIDR prefixes
 };
 
 struct TargetDeclaration {
-  std::string name;                        // iSCSI name
-  std::string alias;                       // TargetAlias; may be empty
+  std::string name;                          // iSCSI name
+  std::string alias;                         // TargetAlias; may be empty
   std::vector<std::uint16_t> portal_groups;  // portal group tags it is reachable through; empty: all
   AccessDeclaration access;
   Authentication authentication;
@@ -59,9 +59,9 @@ struct TargetDeclaration {
 struct Declaration {
   std::vector<PortalDeclaration> portals;
   std::vector<TargetDeclaration> targets;
-  Authentication discovery;                // for discovery sessions
-  unsigned threads = 1;                    // reactors, 1 to limits::kThreads
-  bool allow_anonymous = false;            // listening beyond loopback without authentication is meant
+  Authentication discovery;      // for discovery sessions
+  unsigned threads = 1;          // reactors, 1 to limits::kThreads
+  bool allow_anonymous = false;  // listening beyond loopback without authentication is meant
 };
 
 }  // namespace peerlane::target

@@ -1,0 +1,79 @@
+#include "target/command_checks.h"
+
+#include "scsi/sense_codes.h"
+#include "target/logical_unit.h"
+
+namespace peerlane::target {
+namespace {
+
+namespace codes = scsi::sense_codes;
+
+std::optional<Completion> refuse(scsi::SenseKey key, scsi::SenseCode code) {
+  scsi::Sense sense;
+  sense.key = key;
+  sense.code = code;
+  return Completion::check(sense);
+}
+
+/// Data that would have to go the other way than the initiator is prepared for, or both ways at once: no command here
+/// does. A direction that is not used at all does no harm and shows in the residual count.
+bool directions_agree(const CommandContext& context) {
+  switch (context.description.direction) {
+    case DataDirection::kNone:
+      return true;
+    case DataDirection::kIn:
+      return context.command.data_out_length() == 0;
+    case DataDirection::kOut:
+      return context.command.data_in_length() == 0;
+  }
+  return false;
+}
+
+std::optional<Completion> check_blocks(CommandContext& context) {
+  const CommandDescription& description = context.description;
+  context.blocks = scsi::decode_block_cdb(context.cdb());
+  scsi::BlockCdb& blocks = context.blocks;
+  const scsi::BlockCount capacity = context.unit.capacity();
+  if (blocks.lba.value > capacity.value) return refuse(scsi::SenseKey::kIllegalRequest, codes::kLbaOutOfRange);
+  if (blocks.count.value == 0 && (description.needs & kZeroMeansRest) != 0) {
+    blocks.count = scsi::Lba{capacity.value} - blocks.lba;
+  }
+  if (description.most_bytes != 0 && blocks.count.value > description.most_bytes / context.unit.block_size()) {
+    return Completion::check(scsi::invalid_field_in_cdb(scsi::transfer_length_field(description.operation).offset));
+  }
+  if (!scsi::within(blocks.lba, blocks.count, capacity)) {
+    return refuse(scsi::SenseKey::kIllegalRequest, codes::kLbaOutOfRange);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool offers(const LogicalUnit& unit, const CommandDescription& description) {
+  return (description.needs & kNeedsUnmap) == 0 || unit.capabilities().unmap;
+}
+
+std::optional<Completion> check_command(CommandContext& context) {
+  const unsigned needs = context.description.needs;
+  if (!offers(context.unit, context.description)) {
+    return refuse(scsi::SenseKey::kIllegalRequest, codes::kInvalidOperationCode);
+  }
+  if (context.nexus.attentions().pending() && (needs & kDespiteAttention) == 0) {
+    if (const auto attention = context.nexus.attentions().take()) return Completion::check(*attention);
+  }
+  if (const auto sense = check_cdb(context.description, context.cdb())) return Completion::check(*sense);
+  if (!directions_agree(context)) {
+    return refuse(scsi::SenseKey::kIllegalRequest, codes::kInvalidFieldInCommandInformationUnit);
+  }
+  if ((needs & kNeedsStarted) != 0 && !context.unit.started()) {
+    return refuse(scsi::SenseKey::kNotReady, codes::kInitializingCommandRequired);
+  }
+  if ((needs & kNeedsStarted) != 0 && context.unit.has_orphans()) return Completion{scsi::Status::kBusy, {}};
+  if ((needs & kNeedsWriteAccess) != 0 && context.unit.read_only()) {
+    return refuse(scsi::SenseKey::kDataProtect, codes::kWriteProtected);
+  }
+  if ((needs & kNeedsBlocks) != 0) return check_blocks(context);
+  return std::nullopt;
+}
+
+}  // namespace peerlane::target

@@ -1,0 +1,104 @@
+// The commands of a direct access block device (SPC-4 §6, SBC-4 §5), as a table. A row says what a command is, what its
+// CDB may contain, what it needs and what it conflicts with, and names its handler: all that target/command_checks.h
+// decides in one place for all commands. A new command is a row here and a function in commands.h.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "io/task.h"
+#include "scsi/cdb.h"
+#include "scsi/opcodes.h"
+#include "scsi/sense.h"
+#include "target/command.h"
+
+namespace peerlane::target {
+
+class ItlNexus;
+class LogicalUnit;
+struct CommandContext;
+
+/// What an Answer handler gives: the size of the parameter data that it wrote, or why it refuses.
+using Answer = std::expected<std::size_t, scsi::Sense>;
+
+/// A command that needs no waiting: it writes its parameter data, all of them, to `out` (kAnswerBytes; empty with
+/// DataDirection::kNone). They are cut to the allocation length and sent by the caller.
+using AnswerHandler = Answer (*)(const CommandContext& context, ByteSpan out);
+
+/// A command that waits for the disk or for data.
+using WorkHandler = io::Task<Completion> (*)(CommandContext context);
+
+inline constexpr std::size_t kAnswerBytes = 4096;
+
+/// What a command needs to be executed: flags, or-ed.
+enum Needs : unsigned {
+  kNeedsNothing = 0,
+  kNeedsStarted = 1u << 0,      // a unit that was not stopped (START STOP UNIT)
+  kNeedsWriteAccess = 1u << 1,  // a medium that is not write protected
+  kNeedsBlocks = 1u << 2,       // its CDB names blocks, which exist
+  kNeedsUnmap = 1u << 3,        // a device that can unmap; the command does not exist otherwise
+  kZeroMeansRest = 1u << 4,     // a number of blocks of 0 is all from the address to the end
+  kDespiteAttention = 1u << 5,  // executed, not refused, while a unit attention is pending (SAM-5 §5.14.1)
+};
+
+/// Which way the data go.
+enum class DataDirection : std::uint8_t { kNone, kIn, kOut };
+
+/// How a command fares against another I_T nexus' reservation (SPC-4 table 67, SBC-4 table 13).
+enum class ReservationClass : std::uint8_t {
+  kAllowed,  // never conflicts
+  kRead,     // conflicts with exclusive access
+  kWrite,    // conflicts with write exclusive and exclusive access
+};
+
+struct CommandDescription {
+  scsi::OperationCode operation;
+  std::optional<std::uint8_t> service_action = {};
+  std::string_view name;
+  unsigned needs = kNeedsNothing;
+  DataDirection direction = DataDirection::kNone;
+  ReservationClass reservation = ReservationClass::kAllowed;
+  scsi::CdbField allocation_length = {};  // no field: all the parameter data are sent
+  std::uint64_t most_bytes = 0;           // with kNeedsBlocks: the most that the blocks may make up; 0: no limit
+  AnswerHandler answer = nullptr;         // exactly one of these two
+  WorkHandler work = nullptr;
+  /// CDB USAGE DATA (SPC-4 §6.34.3): byte 0 is the operation code; then a 1 for each bit that may be set, and the
+  /// service action as it is. Bits that are 0 are refused in a CDB.
+  std::array<std::uint8_t, 16> usage{};
+
+  constexpr unsigned cdb_length() const { return scsi::cdb_length(static_cast<std::uint8_t>(operation)); }
+};
+
+/// One command under way.
+struct CommandContext {
+  LogicalUnit& unit;
+  ItlNexus& nexus;
+  Command& command;
+  const CommandDescription& description;
+  scsi::BlockCdb blocks;  // decoded and in range, with kNeedsBlocks
+
+  ByteView cdb() const { return command.cdb(); }
+};
+
+/// All rows, in order of operation code and service action.
+std::span<const CommandDescription> command_table();
+
+/// The row for a CDB, or why there is none: INVALID COMMAND OPERATION CODE, or INVALID FIELD IN CDB where only the
+/// service action is unknown.
+std::expected<const CommandDescription*, scsi::Sense> find_command(ByteView cdb);
+
+/// The row for an operation code and service action. For an operation code that has service actions and none given, its
+/// first.
+const CommandDescription* find_command(std::uint8_t operation_code, std::optional<std::uint16_t> service_action);
+
+/// Refuses bits that the usage data do not allow, the highest first: reserved ones, NACA (there is no ACA here),
+/// protection information fields, and whatever options a command does not offer. Sense data point at the bit.
+std::optional<scsi::Sense> check_cdb(const CommandDescription& description, ByteView cdb);
+
+}  // namespace peerlane::target

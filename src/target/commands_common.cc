@@ -1,0 +1,59 @@
+#include <algorithm>
+#include <cerrno>
+
+#include "base/limits.h"
+#include "scsi/sense_codes.h"
+#include "target/commands.h"
+
+namespace peerlane::target {
+
+namespace codes = scsi::sense_codes;
+
+void send_answer(Command& command, const CommandDescription& description, io::Buffer buffer, std::size_t size) {
+  if (description.allocation_length.width != 0) {
+    size = std::min<std::size_t>(size, scsi::get_field(command.cdb(), description.allocation_length));
+  }
+  if (size != 0) command.send(std::move(buffer), size);
+}
+
+Completion device_failure(const Error& error, MediumAccess access, scsi::Lba lba) {
+  scsi::Sense sense;
+  switch (error.code) {
+    case ENOMEM:
+    case EAGAIN:
+      return {scsi::Status::kBusy, std::nullopt};
+    case EIO:
+      sense.key = scsi::SenseKey::kMediumError;
+      sense.code = access == MediumAccess::kRead ? codes::kUnrecoveredReadError : codes::kWriteError;
+      sense.information = lba.value;
+      break;
+    case ENOSPC:
+      sense.key = scsi::SenseKey::kDataProtect;
+      sense.code = codes::kSpaceAllocationFailed;
+      break;
+    case EROFS:
+      sense.key = scsi::SenseKey::kDataProtect;
+      sense.code = codes::kWriteProtected;
+      break;
+    default:
+      sense.key = scsi::SenseKey::kHardwareError;
+      sense.code = codes::kInternalTargetFailure;
+      break;
+  }
+  return Completion::check(sense);
+}
+
+io::Task<ParameterList> receive_parameter_list(CommandContext context, std::size_t length) {
+  ParameterList list;
+  context.command.set_transfer_length(length);
+  if (length > limits::kMaxParameterListBytes) {
+    list.refused = Completion::check(scsi::illegal_request(codes::kParameterListLengthError));
+  } else if (length > context.command.data_out_length()) {
+    list.refused = Completion::check(scsi::illegal_request(codes::kInvalidFieldInCommandInformationUnit));
+  } else {
+    list.bytes = co_await context.command.receive(0, length);
+  }
+  co_return list;
+}
+
+}  // namespace peerlane::target

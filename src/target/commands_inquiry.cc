@@ -1,0 +1,144 @@
+// INQUIRY (SPC-4 §6.6): standard data and the vital product data pages, each a row of a table.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "scsi/inquiry.h"
+#include "scsi/sense_codes.h"
+#include "scsi/vpd.h"
+#include "target/commands.h"
+
+namespace peerlane::target {
+namespace {
+
+constexpr std::string_view kVendor = "PEERLANE";
+constexpr std::string_view kRevision = "0100";
+
+constexpr scsi::Peripheral kDisk{};
+
+constexpr std::uint8_t kEvpd = 0x01;
+constexpr std::size_t kPageCode = 2;
+
+Answer standard_inquiry(const CommandContext& context, ByteSpan out) {
+  scsi::StandardInquiry data;
+  data.hierarchical_luns = true;
+  data.command_queuing = true;
+  data.vendor = kVendor;
+  data.product = context.unit.identity().product;
+  data.revision = kRevision;
+  data.standards = {scsi::kStandardSam5, scsi::kStandardIscsi, scsi::kStandardSpc4, scsi::kStandardSbc3};
+  return scsi::encode_inquiry(data, out);
+}
+
+// --- Vital product data
+// -----------------------------------------------------------------------------------------------------
+
+std::size_t supported_pages(const CommandContext& context, ByteSpan out);
+
+std::size_t unit_serial_number(const CommandContext& context, ByteSpan out) {
+  return scsi::encode_unit_serial_number(kDisk, context.unit.identity().serial, out);
+}
+
+std::size_t device_identification(const CommandContext& context, ByteSpan out) {
+  const UnitIdentity& identity = context.unit.identity();
+  const std::uint16_t portal_group = context.nexus.view().name().portal_group;
+  const std::array designators{
+      scsi::naa_designator(identity.naa),
+      scsi::t10_vendor_designator(kVendor, identity.serial),
+      scsi::relative_target_port_designator(portal_group),
+      // RFC 7143 §4.2.7.3: the target port is the target's name with its portal group.
+      scsi::scsi_name_designator(scsi::Association::kTargetPort,
+                                 fmt::format("{},t,0x{:04x}", identity.target_name, portal_group)),
+      scsi::scsi_name_designator(scsi::Association::kTargetDevice, identity.target_name),
+  };
+  return scsi::encode_device_identification(kDisk, designators, out);
+}
+
+std::size_t block_limits(const CommandContext& context, ByteSpan out) {
+  const LogicalUnit& unit = context.unit;
+  const auto blocks = [&unit](std::uint64_t bytes) { return static_cast<std::uint32_t>(bytes / unit.block_size()); };
+  scsi::BlockLimits page;
+  page.transfer_granularity = static_cast<std::uint16_t>(blocks(unit.physical_block_size()));
+  page.max_transfer = blocks(limits::kMaxTransferBytes);
+  page.optimal_transfer = blocks(limits::kOptimalTransferBytes);
+  page.max_write_same = blocks(limits::kMaxWriteSameBytes);
+  if (unit.capabilities().unmap) {
+    page.max_unmap_blocks = std::min(blocks(limits::kMaxUnmapBytes), limits::kMaxUnmapBlocks);
+    page.max_unmap_descriptors = limits::kMaxUnmapDescriptors;
+    if (unit.capabilities().unmap_granularity != 0) {
+      page.unmap_granularity = std::max(blocks(unit.capabilities().unmap_granularity), 1u);
+      page.unmap_alignment = 0;
+    }
+  }
+  return scsi::encode_block_limits(kDisk, page, out);
+}
+
+std::size_t block_device_characteristics(const CommandContext&, ByteSpan out) {
+  return scsi::encode_block_device_characteristics(kDisk, scsi::kNonRotating, out);
+}
+
+std::size_t logical_block_provisioning(const CommandContext& context, ByteSpan out) {
+  const bool unmap = context.unit.capabilities().unmap;
+  scsi::LogicalBlockProvisioning page;
+  page.unmap = unmap;
+  page.write_same_16 = unmap;
+  page.write_same_10 = unmap;
+  page.reads_zeroes = unmap;
+  page.type = unmap ? scsi::ProvisioningType::kThin : scsi::ProvisioningType::kFull;
+  return scsi::encode_logical_block_provisioning(kDisk, page, out);
+}
+
+struct PageRow {
+  scsi::VpdPage page;
+  std::size_t (*encode)(const CommandContext& context, ByteSpan out);
+};
+
+constexpr std::array kPages{
+    PageRow{scsi::VpdPage::kSupportedPages, supported_pages},
+    PageRow{scsi::VpdPage::kUnitSerialNumber, unit_serial_number},
+    PageRow{scsi::VpdPage::kDeviceIdentification, device_identification},
+    PageRow{scsi::VpdPage::kBlockLimits, block_limits},
+    PageRow{scsi::VpdPage::kBlockDeviceCharacteristics, block_device_characteristics},
+    PageRow{scsi::VpdPage::kLogicalBlockProvisioning, logical_block_provisioning},
+};
+
+static_assert(kAnswerBytes >= scsi::kMaxVpdBytes);
+
+std::size_t supported_pages(const CommandContext&, ByteSpan out) {
+  std::array<scsi::VpdPage, kPages.size()> pages{};
+  std::ranges::transform(kPages, pages.begin(), &PageRow::page);
+  return scsi::encode_supported_pages(kDisk, pages, out);
+}
+
+}  // namespace
+
+Answer inquiry(const CommandContext& context, ByteSpan out) {
+  const ByteView cdb = context.cdb();
+  if ((cdb[1] & kEvpd) != 0) {
+    for (const PageRow& row : kPages) {
+      if (cdb[kPageCode] == static_cast<std::uint8_t>(row.page)) return row.encode(context, out);
+    }
+    return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
+  }
+  if (cdb[kPageCode] != 0) return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
+  return standard_inquiry(context, out);
+}
+
+Answer inquiry_without_unit(ByteView cdb, ByteSpan out) {
+  if (cdb[kPageCode] != 0) return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
+  if ((cdb[1] & kEvpd) != 0) {
+    return scsi::encode_supported_pages(scsi::kNoLogicalUnit, std::array{scsi::VpdPage::kSupportedPages}, out);
+  }
+  scsi::StandardInquiry data;
+  data.peripheral = scsi::kNoLogicalUnit;
+  data.hierarchical_luns = true;
+  data.vendor = kVendor;
+  data.revision = kRevision;
+  return scsi::encode_inquiry(data, out);
+}
+
+}  // namespace peerlane::target

@@ -1,0 +1,112 @@
+// READ, WRITE (SBC-4 §5.11 to §5.15, §5.32 to §5.35), SYNCHRONIZE CACHE (§5.28, §5.29), START STOP UNIT (§5.25).
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "scsi/sense_codes.h"
+#include "target/commands.h"
+
+namespace peerlane::target {
+namespace {
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+  return (value + step - 1) / step * step;
+}
+
+// START STOP UNIT, byte 4 (SBC-4 table 105).
+constexpr std::size_t kStartByte = 4;
+constexpr std::uint8_t kPowerConditionMask = 0xf0;
+constexpr std::uint8_t kPowerConditionBit = 7;
+constexpr std::uint8_t kNoFlush = 0x04;
+constexpr std::uint8_t kLoadEject = 0x02;
+constexpr std::uint8_t kLoadEjectBit = 1;
+constexpr std::uint8_t kStart = 0x01;
+
+}  // namespace
+
+io::Task<Completion> read_blocks(CommandContext context) {
+  LogicalUnit& unit = context.unit;
+  Command& command = context.command;
+  const std::uint64_t total = byte_length(unit, context.blocks.count);
+  const std::uint64_t start = byte_offset(unit, context.blocks.lba);
+  command.set_transfer_length(total);
+  // FUA: from the medium, so what is newer in a volatile cache goes there first.
+  if (context.blocks.fua && unit.capabilities().volatile_cache) {
+    auto flushed = co_await unit.device().flush();
+    if (!flushed) co_return device_failure(flushed.error(), MediumAccess::kWrite, context.blocks.lba);
+  }
+  // What the initiator has no room for need not be read.
+  const std::uint64_t wanted = std::min(total, round_up(command.data_in_length(), unit.block_size()));
+  for (std::uint64_t done = 0; done < wanted;) {
+    const std::size_t piece = std::min<std::uint64_t>(wanted - done, limits::kOptimalTransferBytes);
+    std::optional<io::Buffer> buffer = co_await command.allocate(piece);
+    if (!buffer) co_return Completion::good();
+    auto read = co_await unit.device().read(start + done, buffer->bytes());
+    if (!read) {
+      command.set_transfer_length(done);
+      co_return device_failure(read.error(), MediumAccess::kRead, {(start + done) / unit.block_size()});
+    }
+    if (command.aborted()) co_return Completion::good();
+    command.send(std::move(*buffer), piece);
+    done += piece;
+  }
+  co_return Completion::good();
+}
+
+io::Task<Completion> write_blocks(CommandContext context) {
+  LogicalUnit& unit = context.unit;
+  Command& command = context.command;
+  const std::uint64_t total = byte_length(unit, context.blocks.count);
+  const std::uint64_t start = byte_offset(unit, context.blocks.lba);
+  command.set_transfer_length(total);
+  // Only what the initiator sends is written; a part of a block cannot be.
+  const std::uint64_t given = std::min<std::uint64_t>(total, command.data_out_length());
+  if (given % unit.block_size() != 0) {
+    co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidFieldInCommandInformationUnit));
+  }
+  const bool durable = must_reach_medium(unit, context.blocks.fua);
+  const bool fua = durable && unit.capabilities().fua;
+  const block::WriteFlags flags = fua ? block::WriteFlags::kFua : block::WriteFlags::kNone;
+  for (std::uint64_t done = 0; done < given;) {
+    const std::size_t piece = std::min<std::uint64_t>(given - done, limits::kMaxBufferBytes);
+    std::optional<io::Buffer> buffer = co_await command.receive(done, piece);
+    if (!buffer || command.aborted()) co_return Completion::good();
+    auto written = co_await unit.device().write(start + done, buffer->bytes(), flags);
+    if (!written) {
+      command.set_transfer_length(done + piece);
+      co_return device_failure(written.error(), MediumAccess::kWrite, {(start + done) / unit.block_size()});
+    }
+    done += piece;
+  }
+  if (durable && !fua) {
+    auto flushed = co_await unit.device().flush();
+    if (!flushed) co_return device_failure(flushed.error(), MediumAccess::kWrite, context.blocks.lba);
+  }
+  co_return Completion::good();
+}
+
+io::Task<Completion> synchronize_cache(CommandContext context) {
+  // With IMMED the status could come before the flush, but then a failure would have nobody to be told to.
+  auto flushed = co_await context.unit.device().flush();
+  if (!flushed) co_return device_failure(flushed.error(), MediumAccess::kWrite, context.blocks.lba);
+  co_return Completion::good();
+}
+
+io::Task<Completion> start_stop_unit(CommandContext context) {
+  const std::uint8_t flags = context.cdb()[kStartByte];
+  // There are no power conditions but active, and a disk that is not removable cannot be ejected.
+  if ((flags & kPowerConditionMask) != 0) {
+    co_return Completion::check(scsi::invalid_field_in_cdb(kStartByte, kPowerConditionBit));
+  }
+  if ((flags & kLoadEject) != 0) {
+    co_return Completion::check(scsi::invalid_field_in_cdb(kStartByte, kLoadEjectBit));
+  }
+  if ((flags & kStart) == 0 && (flags & kNoFlush) == 0) {
+    auto flushed = co_await context.unit.device().flush();
+    if (!flushed) co_return device_failure(flushed.error(), MediumAccess::kWrite, {});
+  }
+  context.unit.set_started((flags & kStart) != 0);
+  co_return Completion::good();
+}
+
+}  // namespace peerlane::target

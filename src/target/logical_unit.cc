@@ -1,0 +1,121 @@
+#include "target/logical_unit.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include "scsi/sense_codes.h"
+#include "scsi/vpd.h"
+#include "target/command_checks.h"
+#include "target/commands.h"
+
+namespace peerlane::target {
+namespace {
+
+constexpr std::string_view kDefaultProduct = "DISK";
+
+UnitIdentity make_identity(const LogicalUnitOptions& options, const block::Identity& device) {
+  // NUL ends each part, so that no two different lists of parts are the same text.
+  std::string text = options.target_name;
+  text += '\0';
+  text += std::to_string(options.lun.value);
+  text += '\0';
+  text += device.stable;
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(as_bytes(text).data(), text.size(), digest.data());
+
+  UnitIdentity identity;
+  identity.target_name = options.target_name;
+  identity.product = options.product.empty() ? kDefaultProduct : options.product;
+  identity.naa = scsi::locally_assigned_naa(get_be64(digest, 0));
+  identity.serial = fmt::format("{:016x}", get_be64(digest, 8));
+  return identity;
+}
+
+io::Task<Completion> completed(Completion completion) {
+  co_return completion;
+}
+
+/// Runs a command that needs no waiting but for a buffer for its parameter data.
+io::Task<Completion> answer(CommandContext context) {
+  const CommandDescription& description = context.description;
+  std::optional<io::Buffer> buffer = co_await context.command.allocate(kAnswerBytes);
+  if (!buffer) co_return Completion::good();
+  const Answer size = description.answer(context, buffer->bytes());
+  if (!size) co_return Completion::check(size.error());
+  send_answer(context.command, description, std::move(*buffer), *size);
+  co_return Completion::good();
+}
+
+}  // namespace
+
+ItlNexus::~ItlNexus() {
+  unit_.detach(*this);
+}
+
+LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUnitOptions& options)
+    : device_(std::move(device)),
+      capabilities_(device_->capabilities()),
+      block_size_(device_->geometry().logical_block_size),
+      physical_block_size_(device_->geometry().physical_block_size),
+      read_only_(options.read_only || capabilities_.read_only),
+      write_through_(options.write_through),
+      identity_(make_identity(options, device_->identity())),
+      blocks_(device_->geometry().size / block_size_) {}
+
+LogicalUnit::~LogicalUnit() {
+  assert(nexuses_.empty());
+}
+
+std::unique_ptr<ItlNexus> LogicalUnit::attach(NexusView& view) {
+  std::unique_ptr<ItlNexus> nexus(new ItlNexus(*this, view));
+  nexus->attentions().establish(scsi::sense_codes::kPowerOnOrReset);
+  const std::lock_guard lock(nexuses_mutex_);
+  nexuses_.push_back(nexus.get());
+  return nexus;
+}
+
+void LogicalUnit::detach(const ItlNexus& nexus) {
+  const std::lock_guard lock(nexuses_mutex_);
+  std::erase(nexuses_, &nexus);
+}
+
+io::Task<Completion> LogicalUnit::execute(ItlNexus& nexus, Command& command) {
+  const auto found = find_command(command.cdb());
+  if (!found) return completed(Completion::check(found.error()));
+  const CommandDescription& description = **found;
+  CommandContext context{*this, nexus, command, description, {}};
+  if (const auto refused = check_command(context)) return completed(*refused);
+  if (description.work != nullptr) return description.work(context);
+  if (description.direction != DataDirection::kNone) return answer(context);
+  const Answer done = description.answer(context, {});
+  return completed(done ? Completion::good() : Completion::check(done.error()));
+}
+
+void LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {
+  descriptor_sense_.store(false, std::memory_order_relaxed);
+  set_started(true);
+  establish(code, requester);
+}
+
+void LogicalUnit::establish(scsi::SenseCode code, const ItlNexus* except) {
+  const std::lock_guard lock(nexuses_mutex_);
+  for (ItlNexus* const nexus : nexuses_) {
+    if (nexus != except) nexus->attentions().establish(code);
+  }
+}
+
+Result<bool> LogicalUnit::check_size() {
+  const auto refreshed = device_->refresh_size();
+  if (!refreshed) return std::unexpected(refreshed.error());
+  // Compared with what was told last, not with what refresh_size says: another caller may have asked before.
+  const std::uint64_t blocks = device_->geometry().size / block_size_;
+  if (blocks_.exchange(blocks, std::memory_order_acq_rel) == blocks) return false;
+  establish(scsi::sense_codes::kCapacityChanged, nullptr);
+  return true;
+}
+
+}  // namespace peerlane::target

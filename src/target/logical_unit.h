@@ -1,0 +1,155 @@
+// A logical unit (SAM-5 §4.6): a disk as initiators see it, and the device server that executes commands on it. The
+// commands themselves are in target/command_table.h.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "block/device.h"
+#include "io/task.h"
+#include "scsi/blocks.h"
+#include "scsi/lun.h"
+#include "scsi/sense.h"
+#include "target/command.h"
+#include "target/unit_attention.h"
+
+namespace peerlane::target {
+
+class LogicalUnit;
+
+/// Who an I_T nexus joins (SAM-5 §4.5.5): the initiator port and the target port of a session (RFC 7143 §4.2.7.3).
+struct NexusName {
+  std::string initiator;           // iSCSI name
+  std::uint64_t isid = 0;          // 48 bits; with the name it is the initiator port
+  std::uint16_t portal_group = 1;  // target portal group tag; with the target's name it is the target port
+};
+
+/// What commands may see of the target device around their logical unit, as one I_T nexus is allowed to see it.
+class NexusView {
+ public:
+  virtual ~NexusView() = default;
+  virtual const NexusName& name() const = 0;
+  /// The LUNs that REPORT LUNS lists, in ascending order. Valid as long as the nexus.
+  virtual std::span<const scsi::Lun> luns() const = 0;
+  /// Clears a unit attention condition for this I_T nexus in all logical units.
+  virtual void clear_attention(scsi::SenseCode code) = 0;
+};
+
+/// An I_T_L nexus: what a logical unit keeps for each session. Made by LogicalUnit::attach, which must outlive it.
+class ItlNexus {
+ public:
+  ItlNexus(const ItlNexus&) = delete;
+  ItlNexus& operator=(const ItlNexus&) = delete;
+  ~ItlNexus();
+
+  UnitAttentionQueue& attentions() { return attentions_; }
+  NexusView& view() const { return view_; }
+  LogicalUnit& unit() const { return unit_; }
+
+ private:
+  friend class LogicalUnit;
+  ItlNexus(LogicalUnit& unit, NexusView& view) : unit_(unit), view_(view) {}
+
+  LogicalUnit& unit_;
+  NexusView& view_;
+  UnitAttentionQueue attentions_;
+};
+
+/// What a logical unit is to be, beside the disk.
+struct LogicalUnitOptions {
+  std::string target_name;  // iSCSI name of the target device
+  scsi::Lun lun;
+  std::string product;         // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
+  bool read_only = false;      // in addition to what the device says
+  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0
+};
+
+/// Identifiers of a logical unit; the same after a restart with the same target name, LUN and disk.
+struct UnitIdentity {
+  std::string target_name;
+  std::string product;
+  std::string serial;     // PRODUCT SERIAL NUMBER: 16 hexadecimal digits
+  std::uint64_t naa = 0;  // NAA locally assigned designator (SPC-4 §7.8.6.6.4)
+};
+
+/// Thread-safe: one object serves all sessions on all reactors. Reading and writing take no lock.
+class LogicalUnit {
+ public:
+  LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUnitOptions& options);
+  LogicalUnit(const LogicalUnit&) = delete;
+  LogicalUnit& operator=(const LogicalUnit&) = delete;
+  /// All nexuses are gone and all commands have ended.
+  ~LogicalUnit();
+
+  /// A new I_T_L nexus, with the unit attention of a power on pending. `view` outlives it.
+  std::unique_ptr<ItlNexus> attach(NexusView& view);
+
+  /// Executes one command. `nexus` and `command` stay until the task has ended. What needs no waiting is done at once:
+  /// the checks that all commands share, when this is called; the rest when the task is awaited.
+  io::Task<Completion> execute(ItlNexus& nexus, Command& command);
+
+  /// The effects of a logical unit reset (SAM-5 §6.3.3) but for the tasks, which belong to the sessions: mode
+  /// parameters are the saved ones again, the unit is started, and every nexus but `requester` (may be null) has the
+  /// unit attention `code`.
+  void reset(scsi::SenseCode code, const ItlNexus* requester);
+
+  /// Makes a unit attention pending for every nexus but `except` (may be null).
+  void establish(scsi::SenseCode code, const ItlNexus* except);
+
+  /// Asks the device for its size; if that changed, commands see it at once and all nexuses are told (2Ah/09h). True if
+  /// it changed. Blocks for the time of a system call.
+  Result<bool> check_size();
+
+  /// A write was aborted that the device has not let go of: it may still reach the disk. Until it has ended, commands that
+  /// access the medium get BUSY, so that no later write is overtaken by it.
+  void orphan_begins() { orphans_.fetch_add(1, std::memory_order_acq_rel); }
+  void orphan_ended() { orphans_.fetch_sub(1, std::memory_order_acq_rel); }
+  bool has_orphans() const { return orphans_.load(std::memory_order_acquire) != 0; }
+
+  // --- What commands and sessions ask it
+  // ------------------------------------------------------------------------------------
+
+  /// D_SENSE of the control mode page (SPC-4 §7.5.8): the format in which sense data are returned.
+  bool descriptor_sense() const { return descriptor_sense_.load(std::memory_order_relaxed); }
+  scsi::BlockCount capacity() const { return {blocks_.load(std::memory_order_acquire)}; }
+  std::uint32_t block_size() const { return block_size_; }
+  std::uint32_t physical_block_size() const { return physical_block_size_; }
+  block::Device& device() const { return *device_; }
+  const block::Capabilities& capabilities() const { return capabilities_; }
+  bool read_only() const { return read_only_; }
+  /// A write is to reach stable storage before its status, although the device has a volatile cache.
+  bool write_through() const { return write_through_; }
+  /// WCE of the caching mode page (SBC-4 §6.5.6): what was written may be lost until SYNCHRONIZE CACHE.
+  bool write_cache() const { return capabilities_.volatile_cache && !write_through_; }
+  bool started() const { return started_.load(std::memory_order_acquire); }
+  void set_started(bool started) { started_.store(started, std::memory_order_release); }
+  const UnitIdentity& identity() const { return identity_; }
+
+ private:
+  friend class ItlNexus;
+  void detach(const ItlNexus& nexus);
+
+  const std::unique_ptr<block::Device> device_;
+  const block::Capabilities capabilities_;
+  const std::uint32_t block_size_;
+  const std::uint32_t physical_block_size_;
+  const bool read_only_;
+  const bool write_through_;
+  const UnitIdentity identity_;
+  std::atomic<std::uint64_t> blocks_;
+  std::atomic<unsigned> orphans_{0};
+  std::atomic<bool> started_{true};
+  std::atomic<bool> descriptor_sense_{false};
+
+  std::mutex nexuses_mutex_;
+  std::vector<ItlNexus*> nexuses_;
+};
+
+}  // namespace peerlane::target

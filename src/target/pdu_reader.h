@@ -1,0 +1,61 @@
+// Takes PDUs off a Stream, in the order in which their parts come: headers, then the data segment into wherever the caller
+// wants it, then padding and digest. Used by login and full feature phase, on one reactor.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "io/stream.h"
+#include "io/task.h"
+#include "iscsi/pdu.h"
+
+namespace peerlane::target {
+
+class PduReader {
+ public:
+  explicit PduReader(io::Stream& stream) : stream_(stream) {}
+
+  void set_digests(bool header, bool data) {
+    header_digest_ = header;
+    data_digest_ = data;
+  }
+
+  /// Reads the next PDU's headers; the data segment of the one before has been read whole. Errors: the stream's; EBADMSG for
+  /// a wrong header digest, after which nothing that follows can be trusted.
+  io::Task<Result<void>> next();
+
+  /// The headers read last; valid until next().
+  iscsi::BhsView bhs() const { return bhs_; }
+  iscsi::BasicHeader header() const { return iscsi::BasicHeader(bhs_); }
+  ByteView ahs() const { return ByteView(ahs_).first(header().total_ahs_length()); }
+
+  /// What is left of the data segment, in bytes.
+  std::size_t data_left() const { return data_left_; }
+
+  /// Reads the next `into.size()` bytes of the data segment, at most data_left().
+  io::Task<Result<void>> read(ByteSpan into);
+
+  /// Reads padding and digest, once all data are read. False: the data digest is wrong.
+  io::Task<Result<bool>> finish();
+
+  /// Reads what is left of the data segment without keeping it, and finishes. False: the data digest is wrong.
+  io::Task<Result<bool>> skip();
+
+ private:
+  io::Stream& stream_;
+  bool header_digest_ = false;
+  bool data_digest_ = false;
+  std::array<std::uint8_t, iscsi::kBhsBytes> bhs_{};
+  std::array<std::uint8_t, limits::kAhsBytes> ahs_{};
+  std::size_t data_left_ = 0;
+  std::size_t padding_ = 0;
+  bool has_data_ = false;
+  Crc32c data_crc_;
+};
+
+}  // namespace peerlane::target

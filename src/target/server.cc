@@ -1,0 +1,109 @@
+#include "target/server.h"
+
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "io/listener.h"
+#include "target/access.h"
+
+namespace peerlane::target {
+namespace {
+
+std::uint16_t port_of(const std::string& address) {
+  return static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));
+}
+
+std::string bracketed(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(const Declaration& declaration, const StartOptions& options) {
+  std::unique_ptr<Server> server(new Server());
+  auto service = Service::create(declaration);
+  if (!service) return std::unexpected(service.error());
+  server->service_ = std::move(*service);
+  for (unsigned number = 0; number < declaration.threads; ++number) {
+    auto worker = Worker::start(*server->service_, number);
+    if (!worker) {
+      server->stop();
+      return std::unexpected(worker.error());
+    }
+    server->workers_.push_back(std::move(*worker));
+  }
+  auto opened = server->open_portals(declaration, options);
+  if (!opened) {
+    server->stop();
+    return std::unexpected(opened.error());
+  }
+  server->workers_.front()->watch_sizes();
+  return server;
+}
+
+Server::~Server() = default;
+
+Result<void> Server::open_portals(const Declaration& declaration, const StartOptions& options) {
+  std::vector<PortalDeclaration> portals;
+  std::vector<int> sockets = options.inherited_sockets;
+  if (sockets.empty()) {
+    for (const PortalDeclaration& portal : declaration.portals) {
+      auto fd = io::listen_on(portal.host, portal.port);
+      if (!fd) {
+        for (const int open : sockets) io::close_socket(open);
+        return std::unexpected(fd.error());
+      }
+      sockets.push_back(*fd);
+    }
+  }
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    const std::string address = io::local_address(sockets[i]);
+    const std::uint16_t group = i < declaration.portals.size() ? declaration.portals[i].group_tag : std::uint16_t{1};
+    portals.push_back({host_of(address), port_of(address), group});
+  }
+  service_->set_portals(portals);
+  std::vector<Worker*> workers;
+  for (const auto& worker : workers_) workers.push_back(worker.get());
+  for (std::size_t i = 0; i < sockets.size(); ++i) workers_.front()->listen(sockets[i], portals[i].group_tag, workers);
+  return {};
+}
+
+std::vector<LunAddress> Server::luns() const {
+  std::vector<LunAddress> addresses;
+  for (const auto& node : service_->nodes()) {
+    for (const PortalDeclaration& portal : service_->portals()) {
+      if (!node->in_portal_group(portal.group_tag)) continue;
+      for (const LunDeclaration& lun : node->declaration.luns) {
+        const LogicalUnit& unit = node->device.unit(scsi::Lun{lun.number});
+        addresses.push_back(
+            {fmt::format("iscsi://{}:{}/{}/{}", bracketed(portal.host), portal.port, node->name(), lun.number),
+             portal.host, portal.port, node->name(), lun.number, lun.disk,
+             unit.capacity().value * unit.block_size(), unit.block_size()});
+      }
+    }
+  }
+  return addresses;
+}
+
+bool Server::stop() {
+  std::vector<std::future<void>> stopping;
+  for (const auto& worker : workers_) stopping.push_back(worker->stop());
+  const auto deadline =
+      std::chrono::steady_clock::now() + limits::kLogoutTimeout + limits::kAbortGrace + limits::kStopMargin;
+  for (const auto& stopped : stopping) {
+    if (stopped.wait_until(deadline) != std::future_status::ready) {
+      log::error("a disk has not answered for too long; commands that were sent to it are lost");
+      return false;
+    }
+  }
+  workers_.clear();
+  return true;
+}
+
+}  // namespace peerlane::target

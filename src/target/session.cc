@@ -1,0 +1,131 @@
+#include "target/session.h"
+
+#include <cassert>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "target/connection.h"
+#include "target/target_node.h"
+
+namespace peerlane::target {
+
+std::string SessionIdentity::text() const {
+  return fmt::format("{} (ISID {:02x}{:02x}{:02x}{:02x}{:02x}{:02x}, TSIH {}){}{}", initiator, isid[0], isid[1], isid[2],
+                     isid[3], isid[4], isid[5], tsih, target != nullptr ? " at " : ", discovery",
+                     target != nullptr ? target->name() : "");
+}
+
+Session::Session(io::Executor& executor, io::BufferPool& buffers, SessionIdentity identity, iscsi::CmdSn first,
+                 std::unique_ptr<Nexus> nexus)
+    : executor_(executor),
+      buffers_(buffers),
+      identity_(std::move(identity)),
+      window_(first),
+      share_(limits::kSessionBufferBytes),
+      nexus_(std::move(nexus)) {}
+
+Session::~Session() { assert(gate_.inside() == 0); }
+
+TargetDevice& Session::device() const { return identity_.target->device; }
+
+// --- Tasks ----------------------------------------------------------------------------------------------------------------------
+
+IscsiTask& Session::new_task() {
+  if (free_tasks_.empty()) {
+    all_tasks_.push_back(std::make_unique<IscsiTask>(*this));
+    free_tasks_.reserve(all_tasks_.size());
+    return *all_tasks_.back();
+  }
+  IscsiTask& task = *free_tasks_.back();
+  free_tasks_.pop_back();
+  return task;
+}
+
+void Session::start(IscsiTask& task) {
+  tasks_.insert(task);
+  if (task.immediate()) ++immediate_tasks_;
+  io::spawn(run(task));
+}
+
+io::Task<void> Session::run(IscsiTask& task) {
+  const io::Gate::Pass pass(gate_);
+  task.set_running();
+  const Completion completion = co_await device().execute(*nexus_, task.lun_field(), task);
+  task.complete(completion);
+  if (task.over()) finish(task);
+}
+
+void Session::settle(IscsiTask& task) {
+  if (task.over()) {
+    finish(task);
+  } else {
+    task.wake();
+  }
+}
+
+void Session::finish(IscsiTask& task) {
+  if (task.immediate()) {
+    --immediate_tasks_;
+  } else {
+    window_.complete();
+  }
+  task.respond();
+  tasks_.erase(task);
+  if (LogicalUnit* const unit = task.orphaned_on()) unit->orphan_ended();
+  AbortGroup* const group = task.leave_group();
+  free_tasks_.push_back(&task);
+  if (group != nullptr && --group->left == 0) group->ended.set();
+}
+
+// --- Ending tasks ---------------------------------------------------------------------------------------------------------------
+
+io::Task<void> Session::abort_tasks(const LogicalUnit* unit) {
+  std::vector<IscsiTask*> chosen;
+  tasks_.for_each([&](IscsiTask& task) {
+    if (unit == nullptr || device().find(task.lun_field()) == unit) chosen.push_back(&task);
+  });
+  co_await end_tasks(std::move(chosen));
+}
+
+io::Task<void> Session::abort_task(IscsiTask& task) {
+  std::vector<IscsiTask*> chosen{&task};
+  co_await end_tasks(std::move(chosen));
+}
+
+/// Aborted tasks leave the table at once: the initiator may use their tags again as soon as the function is answered.
+io::Task<void> Session::end_tasks(std::vector<IscsiTask*> tasks) {
+  const io::Gate::Pass pass(gate_);
+  AbortGroup group;
+  ++group.left;  // ours, so that the last task does not end the wait before the first is aborted
+  for (IscsiTask* const task : tasks) {
+    tasks_.erase(*task);
+    task->abort(group);
+    settle(*task);
+  }
+  if (--group.left == 0) co_return;
+  io::Timer grace(executor_, [&group] { group.ended.set(); });
+  grace.arm_after(limits::kAbortGrace);
+  co_await group.ended;
+  for (IscsiTask* const task : tasks) {
+    if (task->group() == &group) orphan(*task);
+  }
+}
+
+/// The backend does not let go of an aborted task. A write of it may yet reach the disk, after a later write to the same
+/// blocks: until it has ended, its logical unit takes no further commands for the medium (it answers BUSY).
+void Session::orphan(IscsiTask& task) {
+  task.leave_group();
+  LogicalUnit* const unit = device().find(task.lun_field());
+  if (unit == nullptr || task.data_out_length() == 0) return;
+  unit->orphan_begins();
+  task.set_orphaned_on(unit);
+}
+
+io::Task<void> Session::terminate(std::string why) {
+  if (connection_ != nullptr) connection_->close(std::move(why));
+  co_await abort_tasks(nullptr);
+}
+
+}  // namespace peerlane::target

@@ -1,0 +1,147 @@
+// Task management functions (RFC 7143 §11.5, SAM-5 §7): each is answered, also when the backend does not let go of a task.
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "scsi/sense_codes.h"
+#include "target/connection.h"
+#include "target/target_node.h"
+
+namespace peerlane::target {
+namespace {
+
+using iscsi::TaskFunction;
+using iscsi::TaskFunctionResponse;
+
+io::Task<void> abort_in(std::shared_ptr<Session> session, const LogicalUnit* unit) {
+  co_await session->abort_tasks(unit);
+}
+
+io::Task<void> terminate_in(std::shared_ptr<Session> session, std::string why) {
+  co_await session->terminate(std::move(why));
+}
+
+/// The part of `session`'s I_T nexus that belongs to `unit`.
+ItlNexus& nexus_with(Session& session, const LogicalUnit& unit) {
+  for (const scsi::Lun lun : session.device().luns()) {
+    if (&session.device().unit(lun) == &unit) return *session.nexus()->find(lun);
+  }
+  std::unreachable();
+}
+
+bool reaches_the_whole_target(TaskFunction function) {
+  return function == TaskFunction::kTargetWarmReset || function == TaskFunction::kTargetColdReset ||
+         function == TaskFunction::kItNexusReset;
+}
+
+}  // namespace
+
+io::Task<void> Connection::manage_tasks(iscsi::TaskManagementRequest request) {
+  const io::Gate::Pass pass(functions_);
+  const io::Gate::Pass session_pass(session_->gate());
+  iscsi::TaskManagementResponse answer;
+  answer.initiator_task_tag = request.initiator_task_tag;
+  answer.response = co_await carry_out(request);
+  log::info("session {}: {} answered {}", session_->identity().text(), iscsi::name(request.function),
+            static_cast<unsigned>(answer.response));
+  out_.push(number(answer, true));
+  if (request.function != TaskFunction::kTargetColdReset) co_return;
+  // A cold reset ends all sessions of the target, the requester's too (RFC 7143 §11.5.1).
+  co_await out_.drain();
+  for (const std::shared_ptr<Session>& session : host_.sessions_of(*session_->identity().target)) {
+    if (session != session_) {
+      co_await io::run_on(executor_, session->executor(),
+                          [session] { return terminate_in(session, "TARGET COLD RESET by another initiator"); });
+    }
+  }
+  close("TARGET COLD RESET");
+}
+
+io::Task<TaskFunctionResponse> Connection::carry_out(iscsi::TaskManagementRequest request) {
+  if (reaches_the_whole_target(request.function)) {
+    co_await reset_target(request.function);
+    co_return TaskFunctionResponse::kFunctionComplete;
+  }
+  // Task allegiance is reassigned at error recovery level 2 only.
+  if (request.function == TaskFunction::kTaskReassign) co_return TaskFunctionResponse::kReassignmentNotSupported;
+  LogicalUnit* const unit = session_->device().find(request.lun.value);
+  if (unit == nullptr) co_return TaskFunctionResponse::kLunDoesNotExist;
+  if (request.function == TaskFunction::kAbortTask) {
+    const TaskFunctionResponse response = co_await abort_task(request);
+    co_return response;
+  }
+  if (request.function == TaskFunction::kQueryTask) {
+    co_return session_->tasks().find(request.referenced_task_tag) != nullptr ? TaskFunctionResponse::kFunctionSucceeded
+                                                                              : TaskFunctionResponse::kFunctionComplete;
+  }
+  const TaskFunctionResponse response = co_await manage_unit(request.function, *unit);
+  co_return response;
+}
+
+io::Task<TaskFunctionResponse> Connection::abort_task(iscsi::TaskManagementRequest request) {
+  IscsiTask* const task = session_->tasks().find(request.referenced_task_tag);
+  if (task != nullptr && session_->device().find(task->lun_field()) == session_->device().find(request.lun.value)) {
+    co_await session_->abort_task(*task);
+    co_return TaskFunctionResponse::kFunctionComplete;
+  }
+  // A command that has not come yet, though it was sent before this request, counts as received and aborted (RFC 7143
+  // §11.5.5 and §11.6.1).
+  if (task == nullptr && request.ref_cmd_sn < request.cmd_sn && take_number(false, request.ref_cmd_sn)) {
+    done_with_number(false);
+    co_return TaskFunctionResponse::kFunctionComplete;
+  }
+  co_return TaskFunctionResponse::kTaskDoesNotExist;
+}
+
+io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, LogicalUnit& unit) {
+  ItlNexus& own = nexus_with(*session_, unit);
+  switch (function) {
+    case TaskFunction::kAbortTaskSet: co_await session_->abort_tasks(&unit); break;
+    case TaskFunction::kClearTaskSet:
+      co_await abort_everywhere(unit);
+      unit.establish(scsi::sense_codes::kCommandsCleared, &own);
+      break;
+    case TaskFunction::kLogicalUnitReset:
+      co_await abort_everywhere(unit);
+      unit.reset(scsi::sense_codes::kBusDeviceReset, nullptr);
+      break;
+    case TaskFunction::kQueryTaskSet: {
+      bool any = false;
+      session_->tasks().for_each(
+          [&](const IscsiTask& task) { any = any || session_->device().find(task.lun_field()) == &unit; });
+      co_return any ? TaskFunctionResponse::kFunctionSucceeded : TaskFunctionResponse::kFunctionComplete;
+    }
+    case TaskFunction::kQueryAsynchronousEvent:
+      co_return own.attentions().pending() ? TaskFunctionResponse::kFunctionSucceeded
+                                           : TaskFunctionResponse::kFunctionComplete;
+    // CLEAR ACA: we never establish ACA (NORMACA is 0 in INQUIRY data).
+    default: co_return TaskFunctionResponse::kFunctionNotSupported;
+  }
+  co_return TaskFunctionResponse::kFunctionComplete;
+}
+
+/// Aborts the tasks of all sessions in `unit`.
+io::Task<void> Connection::abort_everywhere(const LogicalUnit& unit) {
+  for (const std::shared_ptr<Session>& session : host_.sessions_of(*session_->identity().target)) {
+    const LogicalUnit* const all_of = &unit;
+    co_await io::run_on(executor_, session->executor(), [session, all_of] { return abort_in(session, all_of); });
+  }
+}
+
+/// I_T NEXUS RESET concerns this session alone; the others every logical unit with all its tasks.
+io::Task<void> Connection::reset_target(TaskFunction function) {
+  TargetDevice& device = session_->device();
+  if (function == TaskFunction::kItNexusReset) {
+    co_await session_->abort_tasks(nullptr);
+    for (const scsi::Lun lun : device.luns()) session_->nexus()->find(lun)->attentions().establish(scsi::sense_codes::kNexusLoss);
+    co_return;
+  }
+  for (const scsi::Lun lun : device.luns()) {
+    co_await abort_everywhere(device.unit(lun));
+    device.unit(lun).reset(scsi::sense_codes::kBusDeviceReset, nullptr);
+  }
+}
+
+}  // namespace peerlane::target

@@ -1,0 +1,112 @@
+#include "target/worker.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "io/socket_stream.h"
+
+namespace peerlane::target {
+
+Result<std::unique_ptr<Worker>> Worker::start(Service& service, unsigned number) {
+  std::unique_ptr<Worker> worker(new Worker(service, number));
+  std::promise<Result<void>> started;
+  auto result = started.get_future();
+  worker->thread_ = std::jthread(&Worker::run, worker.get(), std::move(started));
+  auto began = result.get();
+  if (!began) return std::unexpected(began.error());
+  return worker;
+}
+
+Worker::~Worker() = default;
+
+/// The thread.
+void Worker::run(std::promise<Result<void>> started) {
+  pthread_setname_np(pthread_self(), fmt::format("peerlane-{}", number_).c_str());
+  auto reactor = io::Reactor::create();
+  if (!reactor) {
+    started.set_value(std::unexpected(reactor.error()));
+    return;
+  }
+  reactor_ = reactor->get();
+  started.set_value({});
+  reactor_->run();
+  size_timer_.reset();
+  listeners_.clear();
+  stopped_.set_value();
+}
+
+void Worker::take(int fd, std::uint16_t portal_group) {
+  load_.fetch_add(1, std::memory_order_relaxed);
+  reactor_->post([this, fd, portal_group] { io::spawn(serve(fd, portal_group)); });
+}
+
+io::Task<void> Worker::serve(int fd, std::uint16_t portal_group) {
+  if (stopping_) {
+    ::close(fd);
+    load_.fetch_sub(1, std::memory_order_relaxed);
+    co_return;
+  }
+  const io::Gate::Pass pass(gate_);
+  io::SocketStream stream(*reactor_, fd);
+  {
+    AcceptedConnection connection(service_, *reactor_, reactor_->buffers(), stream, portal_group);
+    const auto at = connections_.insert(connections_.end(), &connection);
+    co_await connection.run();
+    connections_.erase(at);
+  }
+  co_await stream.close();
+  load_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::listen(int fd, std::uint16_t portal_group, std::vector<Worker*> workers) {
+  reactor_->post([this, fd, portal_group, workers = std::move(workers)] {
+    listeners_.emplace_back(*reactor_, fd);
+    io::spawn(accept_all(listeners_.back(), portal_group, workers));
+  });
+}
+
+io::Task<void> Worker::accept_all(io::Listener& listener, std::uint16_t portal_group, std::vector<Worker*> workers) {
+  const io::Gate::Pass pass(gate_);
+  for (;;) {
+    auto accepted = co_await listener.accept();
+    if (!accepted) {
+      if (accepted.error().code != ECANCELED) log::error("cannot accept connections: {}", accepted.error().text());
+      co_return;
+    }
+    Worker* const least = *std::ranges::min_element(workers, {}, [](const Worker* worker) { return worker->load(); });
+    least->take(*accepted, portal_group);
+  }
+}
+
+void Worker::watch_sizes() {
+  reactor_->post([this] {
+    size_timer_ = std::make_unique<io::Timer>(*reactor_, [this] {
+      service_.check_sizes();
+      size_timer_->arm_after(limits::kGrowthPoll);
+    });
+    size_timer_->arm_after(limits::kGrowthPoll);
+  });
+}
+
+std::future<void> Worker::stop() {
+  auto stopped = stopped_.get_future();
+  reactor_->post([this] { io::spawn(end_all()); });
+  return stopped;
+}
+
+io::Task<void> Worker::end_all() {
+  stopping_ = true;
+  for (io::Listener& listener : listeners_) co_await listener.close();
+  for (AcceptedConnection* const connection : connections_) connection->stop();
+  co_await gate_.drained();
+  reactor_->stop();
+}
+
+}  // namespace peerlane::target

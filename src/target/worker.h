@@ -1,0 +1,70 @@
+// One core of a service: a thread with its reactor, the connections that it serves, and on the first worker the listening
+// sockets. Connections are handed to a worker once, when they are accepted, and stay there.
+#pragma once
+
+#include <atomic>
+#include <future>
+#include <list>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "io/listener.h"
+#include "io/reactor.h"
+#include "target/accepted_connection.h"
+#include "target/service.h"
+
+namespace peerlane::target {
+
+class Worker {
+ public:
+  /// Starts the thread and its reactor; the error is the reactor's. `service` outlives the worker.
+  static Result<std::unique_ptr<Worker>> start(Service& service, unsigned number);
+
+  /// stop() has completed on it, or leave() was called.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // --- From any thread ---------------------------------------------------------------------------------------------------
+
+  /// Serves the connected socket `fd` from now on.
+  void take(int fd, std::uint16_t portal_group);
+  /// Connections that it serves, or is about to.
+  unsigned load() const { return load_.load(std::memory_order_relaxed); }
+
+  /// Accepts connections on `fd`, which is listening, and gives each to the least loaded of `workers`.
+  void listen(int fd, std::uint16_t portal_group, std::vector<Worker*> workers);
+  /// Has the service look for disks that have grown, every limits::kGrowthPoll.
+  void watch_sizes();
+
+  /// Stops accepting, ends all connections in an orderly way, then the thread. The future is ready when that is done.
+  std::future<void> stop();
+
+  const io::Features& features() const { return reactor_->features(); }
+
+ private:
+  Worker(Service& service, unsigned number) : service_(service), number_(number) {}
+  void run(std::promise<Result<void>> started);
+  io::Task<void> serve(int fd, std::uint16_t portal_group);
+  io::Task<void> accept_all(io::Listener& listener, std::uint16_t portal_group, std::vector<Worker*> workers);
+  io::Task<void> end_all();
+
+  Service& service_;
+  const unsigned number_;
+  std::atomic<unsigned> load_{0};
+  std::promise<void> stopped_;
+
+  // On the worker's own thread
+  io::Reactor* reactor_ = nullptr;
+  std::list<io::Listener> listeners_;
+  std::list<AcceptedConnection*> connections_;
+  std::unique_ptr<io::Timer> size_timer_;
+  bool stopping_ = false;
+  io::Gate gate_;
+
+  std::jthread thread_;
+};
+
+}  // namespace peerlane::target
