@@ -1,0 +1,258 @@
+#include "cli/serve_arguments.h"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "admin/address.h"
+#include "admin/disk.h"
+#include "admin/rules.h"
+#include "base/limits.h"
+
+namespace peerlane::cli {
+namespace {
+
+using admin::Configuration;
+using admin::Problem;
+using admin::Severity;
+using admin::Verdict;
+
+void report(Configuration& configuration, Problem problem, Severity severity = Severity::kError) {
+  configuration.findings.push_back({severity, 0, 0, std::move(problem)});
+}
+
+void report(Configuration& configuration, const Verdict& verdict) {
+  if (verdict) report(configuration, *verdict);
+}
+
+/// Whether an option was given that says what the configuration file has to say.
+bool contradicts_config(const ServeArguments& arguments) {
+  return !arguments.disks.empty() || !arguments.listen.empty() || !arguments.target_name.empty() ||
+         !arguments.alias.empty() || arguments.threads != 0 || arguments.block_size != 0 || arguments.read_only ||
+         arguments.write_through || arguments.no_direct || !arguments.initiators.empty() ||
+         !arguments.addresses.empty() || !arguments.account.name.empty() || !arguments.mutual.name.empty() ||
+         arguments.allow_anonymous;
+}
+
+Configuration from_file(const ServeArguments& arguments) {
+  Configuration configuration = admin::load_configuration(arguments.config);
+  if (contradicts_config(arguments)) {
+    report(configuration, {"--config was given together with disks or options that the file has keys for",
+                           "put them into the file, or leave --config out"});
+  }
+  return configuration;
+}
+
+void add_portals(const ServeArguments& arguments, Configuration& configuration) {
+  std::vector<target::PortalDeclaration>& portals = configuration.declaration.portals;
+  for (const std::string& listen : arguments.listen) {
+    const auto portal = admin::parse_portal(listen);
+    if (!portal) {
+      report(configuration, portal.error());
+    } else if (std::ranges::any_of(portals,
+                                   [&](const auto& other) { return admin::portals_collide(*portal, other); })) {
+      report(configuration,
+             {fmt::format("{} is listened on already", listen), "give each --listen an address of its own"});
+    } else {
+      portals.push_back(*portal);
+    }
+  }
+  if (arguments.listen.empty()) portals.emplace_back();
+}
+
+/// The account of one direction; `option` is the beginning of its options' names: "--chap".
+std::optional<target::ChapAccount> account_of(const AccountArguments& given, const std::string& option,
+                                              const admin::SecretSource& secrets, Configuration& configuration) {
+  const bool has_secret = !given.secret_file.empty() || !given.secret_variable.empty();
+  if (given.name.empty() && !has_secret) return std::nullopt;
+  if (given.name.empty() || !has_secret || (!given.secret_file.empty() && !given.secret_variable.empty())) {
+    report(configuration, {fmt::format("{0}-user needs a name and one secret", option),
+                           fmt::format("give {0}-user NAME with either {0}-secret-file or {0}-secret-env", option)});
+    return std::nullopt;
+  }
+  const auto found = given.secret_file.empty() ? admin::secret_from_environment(secrets, given.secret_variable)
+                                               : admin::secret_from_file(secrets, given.secret_file);
+  if (!found) {
+    report(configuration, found.error());
+    return std::nullopt;
+  }
+  if (found->warning) report(configuration, *found->warning, Severity::kWarning);
+  return target::ChapAccount{given.name, found->secret};
+}
+
+target::Authentication authentication_of(const ServeArguments& arguments, const admin::SecretSource& secrets,
+                                         Configuration& configuration) {
+  target::Authentication authentication;
+  const auto account = account_of(arguments.account, "--chap", secrets, configuration);
+  authentication.mutual = account_of(arguments.mutual, "--mutual", secrets, configuration);
+  if (account) authentication.accounts.push_back(*account);
+  authentication.allow_none = arguments.account.name.empty();
+  if (!arguments.mutual.name.empty() && arguments.account.name.empty()) {
+    report(configuration, {"--mutual-user was given without --chap-user",
+                           "a target proves itself only to initiators that prove themselves: add --chap-user"});
+  }
+  report(configuration, admin::check_distinct_secrets(authentication));
+  return authentication;
+}
+
+void add_luns(const ServeArguments& arguments, target::TargetDeclaration& target, Configuration& configuration) {
+  if (arguments.disks.empty()) {
+    report(configuration,
+           {"there is no disk to serve", "name one, for example: peerlane serve ram:1G, or use --config FILE"});
+  }
+  if (arguments.disks.size() > limits::kLuns) {
+    report(configuration,
+           {fmt::format("{} disks are more than the {} that a target can have", arguments.disks.size(), limits::kLuns),
+            "use a configuration with several targets"});
+    return;
+  }
+  for (const std::string& text : arguments.disks) {
+    admin::DiskArgument disk = admin::parse_disk_argument(text);
+    target::LunDeclaration lun;
+    lun.number = static_cast<std::uint16_t>(target.luns.size());
+    lun.disk = std::move(disk.disk);
+    lun.name = std::move(disk.name);
+    lun.block_size = arguments.block_size;
+    lun.read_only = arguments.read_only;
+    lun.direct = !arguments.no_direct;
+    lun.write_through = arguments.write_through;
+    const Verdict form = admin::check_lun(lun);
+    report(configuration, form ? form : admin::check_disk_exists(lun));
+    target.luns.push_back(std::move(lun));
+  }
+}
+
+void add_access(const ServeArguments& arguments, target::AccessDeclaration& access, Configuration& configuration) {
+  for (const std::string& pattern : arguments.initiators) {
+    const auto normalised = admin::parse_name_pattern(pattern);
+    if (normalised) access.initiators.push_back(*normalised);
+    if (!normalised) report(configuration, normalised.error());
+  }
+  for (const std::string& pattern : arguments.addresses) report(configuration, admin::check_address_pattern(pattern));
+  access.addresses = arguments.addresses;
+}
+
+Configuration from_options(const ServeArguments& arguments, const admin::SecretSource& secrets) {
+  Configuration configuration;
+  target::Declaration& declaration = configuration.declaration;
+  if (arguments.threads != 0) declaration.threads = arguments.threads;
+  declaration.allow_anonymous = arguments.allow_anonymous;
+  add_portals(arguments, configuration);
+
+  target::TargetDeclaration target;
+  target.name = arguments.target_name.empty() ? admin::default_target_name() : arguments.target_name;
+  const auto normalised = admin::parse_name(target.name);
+  if (normalised) target.name = *normalised;
+  if (!normalised) report(configuration, normalised.error());
+  target.alias = arguments.alias;
+  add_access(arguments, target.access, configuration);
+  target.authentication = authentication_of(arguments, secrets, configuration);
+  declaration.discovery = target.authentication;
+  add_luns(arguments, target, configuration);
+  report(configuration, admin::check_exposure(declaration, target));
+  declaration.targets.push_back(std::move(target));
+  return configuration;
+}
+
+}  // namespace
+
+void add_options(CLI::App& command, ServeArguments& arguments) {
+  command
+      .add_option(
+          "DISK", arguments.disks,
+          "PATH of a file or block device, or ram:SIZE; NAME=DISK names it. The first is LUN 0, the next LUN 1, ...")
+      ->type_name("");
+  command.add_option("--config", arguments.config, "Serve what this TOML file says, instead of DISKs and most options")
+      ->type_name("FILE");
+
+  const std::string network = "Network";
+  command
+      .add_option("--listen", arguments.listen,
+                  "Numeric address to listen on, IPv6 in brackets; may be repeated; port 0: the system chooses one "
+                  "(default: 127.0.0.1:3260)")
+      ->type_name("ADDRESS[:PORT]")
+      ->allow_extra_args(false)
+      ->group(network);
+  command.add_option("--target-name", arguments.target_name, "iSCSI name (default: iqn.2026-11.dev.peerlane:HOSTNAME)")
+      ->type_name("NAME")
+      ->group(network);
+  command.add_option("--alias", arguments.alias, "A name of the target for people")->type_name("TEXT")->group(network);
+  command
+      .add_option("--threads", arguments.threads, "Threads that serve; connections are spread over them (default: 1)")
+      ->check(CLI::Range(1u, limits::kThreads))
+      ->type_name("N")
+      ->group(network);
+
+  const std::string disks = "Disks";
+  command.add_flag("--read-only", arguments.read_only, "Refuse writes")->group(disks);
+  command
+      .add_option("--block-size", arguments.block_size,
+                  "Logical block size (default: the disk's own, 512 for files and RAM)")
+      ->check(CLI::IsMember({512, 4096}))
+      ->type_name("512|4096")
+      ->group(disks);
+  command.add_flag("--write-through", arguments.write_through, "Answer a write when it is on stable storage")
+      ->group(disks);
+  command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")
+      ->group(disks);
+
+  const std::string access = "Access";
+  command
+      .add_option("--allow-initiator", arguments.initiators,
+                  "Admit only this initiator name, or with a trailing * all that begin so; may be repeated")
+      ->type_name("NAME")
+      ->allow_extra_args(false)
+      ->group(access);
+  command
+      .add_option("--allow-address", arguments.addresses,
+                  "Admit only initiators from this numeric address or prefix (192.0.2.0/24); may be repeated")
+      ->type_name("ADDRESS")
+      ->allow_extra_args(false)
+      ->group(access);
+  command.add_option("--chap-user", arguments.account.name, "Initiators must log in as this account, with CHAP")
+      ->type_name("NAME")
+      ->group(access);
+  command
+      .add_option("--chap-secret-file", arguments.account.secret_file,
+                  "File with the account's secret (12 bytes or more)")
+      ->type_name("FILE")
+      ->group(access);
+  command
+      .add_option("--chap-secret-env", arguments.account.secret_variable,
+                  "Environment variable with the account's secret")
+      ->type_name("VARIABLE")
+      ->group(access);
+  command.add_option("--mutual-user", arguments.mutual.name, "Account as which the target proves itself to initiators")
+      ->type_name("NAME")
+      ->group(access);
+  command.add_option("--mutual-secret-file", arguments.mutual.secret_file, "File with the target's own secret")
+      ->type_name("FILE")
+      ->group(access);
+  command
+      .add_option("--mutual-secret-env", arguments.mutual.secret_variable,
+                  "Environment variable with the target's secret")
+      ->type_name("VARIABLE")
+      ->group(access);
+  command
+      .add_flag("--allow-anonymous", arguments.allow_anonymous,
+                "Listen beyond 127.0.0.1 and ::1 although no authentication is asked for")
+      ->group(access);
+
+  const std::string output = "Output";
+  command.add_flag("--json", arguments.json, "Print a JSON object per LUN instead of its URL")->group(output);
+  command.add_option("--log-level", arguments.log_level, "Lowest level that is logged (default: info)")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->type_name("debug|info|warning|error")
+      ->group(output);
+  command.add_flag("--json-log", arguments.json_log, "Log JSON objects, one a line")->group(output);
+}
+
+admin::Configuration to_configuration(const ServeArguments& arguments, const admin::SecretSource& secrets) {
+  Configuration configuration = arguments.config.empty() ? from_options(arguments, secrets) : from_file(arguments);
+  if (arguments.json_log) configuration.json_log = true;
+  if (const auto level = admin::parse_log_level(arguments.log_level)) configuration.log_level = *level;
+  return configuration;
+}
+
+}  // namespace peerlane::cli
