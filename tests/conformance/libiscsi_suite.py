@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+"""Runs one suite of libiscsi's conformance tests against a LUN of each kind, and reads its report strictly.
+
+  libiscsi_suite.py SUITE        for example SCSI.Read10
+
+"passed" counts skipped tests too in libiscsi's summary: here a skipped test is a failure unless SKIPS lists it with its
+reason, and a listed one that is no longer skipped is a failure as well, so that the list stays true.
+"""
+
+import pathlib
+import re
+import sys
+
+import environment
+import tools
+from server import Server
+
+# Test -> what its message must contain. Everything here is a command that the device server does not have yet, or a feature
+# that the disk does not have.
+SKIPS = {}
+
+TEST_LINE = re.compile(r"^  Test: (\S+) \.\.\.(.*)$")
+SUMMARY = re.compile(r"^\s+tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", re.MULTILINE)
+
+
+def suite_tests(suite):
+    """The names of a suite's tests, as libiscsi lists them."""
+    listed = tools.run("iscsi-test-cu", "--list").split()
+    return [name for name in listed if name.startswith(suite + ".")]
+
+
+def parse(output):
+    """{test: (outcome, its lines)}; outcome is "passed", "skipped" or "failed"."""
+    results, name, lines = {}, None, []
+    for line in output.splitlines() + ["  Test: end ..."]:
+        match = TEST_LINE.match(line)
+        if not match:
+            lines.append(line)
+            continue
+        if name is not None:
+            text = "\n".join(lines)
+            if "FAILED" in text or "passed" not in text:
+                outcome = "failed"
+            else:
+                outcome = "skipped" if "[SKIPPED]" in text else "passed"
+            results[name] = (outcome, text)
+        name, lines = match.group(1), [match.group(2)]
+    return results
+
+
+def judge(suite, wanted, output, status):
+    """Complaints about one run."""
+    complaints = []
+    results = parse(output)
+    for test in wanted:
+        outcome, text = results.get(test.rsplit(".", 1)[1], ("not run", ""))
+        allowed = SKIPS.get(test)
+        if outcome == "skipped" and allowed is not None and allowed in text:
+            continue
+        if outcome == "passed" and allowed is None:
+            continue
+        expected = "passed" if allowed is None else f"skipped ({allowed})"
+        complaints.append(f"{test}: {outcome}, expected: {expected}")
+    summary = SUMMARY.search(output)
+    if not summary or int(summary.group(2)) != len(wanted) or int(summary.group(4)) != 0:
+        complaints.append(f"{suite}: its summary does not say that {len(wanted)} tests ran without failure")
+    if status != 0:
+        complaints.append(f"{suite}: iscsi-test-cu ended with status {status}")
+    return complaints
+
+
+def run_on(kind, suite, wanted, disk, options):
+    with Server(disk, options=options) as server:
+        done = tools.run("iscsi-test-cu", "--dataloss", "--fail", "--test", suite, server.url, timeout=120, check=False)
+        complaints = judge(suite, wanted, done.stdout, done.returncode)
+    if complaints:
+        print(f"--- {kind}:\n{done.stdout}")
+    return [f"{kind}: {complaint}" for complaint in complaints]
+
+
+def main():
+    suite = sys.argv[1]
+    wanted = suite_tests(suite)
+    if not wanted:
+        print(f"libiscsi has no suite {suite}")
+        return 1
+    complaints = []
+    with environment.scratch() as directory:
+        file = pathlib.Path(directory) / "disk.img"
+        for kind, disk, options in (("RAM, blocks of 512 bytes", "ram:128M", ()),
+                                    ("file, blocks of 512 bytes", file, ()),
+                                    ("file, blocks of 4096 bytes", file, ("--block-size", "4096"))):
+            with open(file, "wb") as handle:
+                handle.truncate(128 << 20)
+            complaints += run_on(kind, suite, wanted, disk, options)
+    for complaint in complaints:
+        print(complaint)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
