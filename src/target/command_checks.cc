@@ -15,18 +15,10 @@ std::optional<Completion> refuse(scsi::SenseKey key, scsi::SenseCode code) {
   return Completion::check(sense);
 }
 
-/// Data that would have to go the other way than the initiator is prepared for, or both ways at once: no command here
-/// does. A direction that is not used at all does no harm and shows in the residual count.
+/// A write for which the initiator is prepared to read would write nothing and still succeed. A read without room for its
+/// data does no harm, and shows in the residual count.
 bool directions_agree(const CommandContext& context) {
-  switch (context.description.direction) {
-    case DataDirection::kNone:
-      return true;
-    case DataDirection::kIn:
-      return context.command.data_out_length() == 0;
-    case DataDirection::kOut:
-      return context.command.data_in_length() == 0;
-  }
-  return false;
+  return context.description.direction != DataDirection::kOut || context.command.data_in_length() == 0;
 }
 
 std::optional<Completion> check_blocks(CommandContext& context) {
@@ -71,6 +63,9 @@ std::optional<Completion> check_command(CommandContext& context) {
   if ((needs & kNeedsStarted) != 0 && context.unit.has_orphans()) return Completion{scsi::Status::kBusy, {}};
   if ((needs & kNeedsWriteAccess) != 0 && context.unit.read_only()) {
     return refuse(scsi::SenseKey::kDataProtect, codes::kWriteProtected);
+  }
+  if ((needs & (kNeedsBlocks | kNeedsWriteAccess)) != 0 && context.unit.has_orphans()) {
+    return Completion{scsi::Status::kBusy, std::nullopt};
   }
   if ((needs & kNeedsBlocks) != 0) return check_blocks(context);
   return std::nullopt;

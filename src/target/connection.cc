@@ -204,9 +204,11 @@ io::Task<Connection::Next> Connection::on_data_out() {
   // Data of a task that was aborted may still come for a while (RFC 7143 §11.5.1): nobody misses them.
   if (task == nullptr) return skip_data();
   if (const char* const wrong = task->accept(*pdu)) {
+    // Data that are lost or out of order end their task (RFC 7143 §7.9, at error recovery level 0).
+    log::warning("session {}: a command ended, since its Data-Out went wrong: {}", session_->identity().text(), wrong);
     task->fail(aborted_command(scsi::sense_codes::kIncorrectAmountOfData));
     session_->settle(*task);
-    return reject(iscsi::RejectReason::kProtocolError, wrong);
+    return skip_data();
   }
   task->begin_data();
   return bring_in_data(*task, pdu->final);

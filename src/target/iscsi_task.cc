@@ -213,12 +213,11 @@ void IscsiTask::flush_held(bool last, const Residual* with_status) {
   }
 }
 
-/// RFC 7143 §11.4.5: the difference between what the command would transfer and what the initiator expects. A command that
-/// did not succeed has transferred what it has.
-IscsiTask::Residual IscsiTask::residual(scsi::Status status) const {
+/// RFC 7143 §11.4.5: the difference between what the command would transfer and what the initiator expects.
+IscsiTask::Residual IscsiTask::residual() const {
   const std::uint64_t expected = std::max(data_in_length_, data_out_length_);
   const std::uint64_t done = data_in_length_ != 0 ? sent_ : taken_;
-  const std::uint64_t wanted = status == scsi::Status::kGood && transfer_length_ ? *transfer_length_ : done;
+  const std::uint64_t wanted = transfer_length_.value_or(done);
   Residual residual;
   residual.overflow = wanted > expected;
   residual.underflow = wanted < expected;
@@ -233,7 +232,7 @@ void IscsiTask::respond() {
     return;
   }
   const Completion completion = failure_ ? Completion::check(*failure_) : *completion_;
-  const Residual left = residual(completion.status);
+  const Residual left = residual();
   const bool collapse = held_ && completion.status == scsi::Status::kGood && !completion.sense;
   flush_held(true, collapse ? &left : nullptr);
   if (!collapse) send_response(completion, left);

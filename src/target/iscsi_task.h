@@ -119,7 +119,7 @@ class IscsiTask final : public Command {
   void ask_for_data();
   void take_from_stash(ByteSpan into);
   void flush_held(bool last, const Residual* with_status);
-  Residual residual(scsi::Status status) const;
+  Residual residual() const;
   void send_response(const Completion& completion, const Residual& residual);
 
   Session& session_;
