@@ -95,14 +95,14 @@ bool RamDevice::contains(std::uint64_t offset, std::uint64_t length) const {
 
 io::Task<Result<void>> RamDevice::read(std::uint64_t offset, ByteSpan into) {
   assert(contains(offset, into.size()));
-  std::memcpy(into.data(), memory_.data() + offset, into.size());
+  if (!into.empty()) std::memcpy(into.data(), memory_.data() + offset, into.size());
   co_return Result<void>();
 }
 
 io::Task<Result<void>> RamDevice::write(std::uint64_t offset, ByteView from, WriteFlags) {
   if (read_only_) co_return fail(EROFS);
   assert(contains(offset, from.size()));
-  std::memcpy(memory_.data() + offset, from.data(), from.size());
+  if (!from.empty()) std::memcpy(memory_.data() + offset, from.data(), from.size());
   // After the copy, never before: an unmap of the same page in between would otherwise leave data in a page that is
   // marked as empty. This way round the worst is an empty page that is marked as allocated.
   mark_allocated(offset / kPageBytes, round_up(offset + from.size(), kPageBytes) / kPageBytes);

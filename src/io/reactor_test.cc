@@ -85,7 +85,8 @@ Task<void> mark_thread(std::thread::id& where) {
 }
 
 Task<void> visit(Reactor& home, Reactor& other, std::thread::id& there, std::thread::id& back) {
-  co_await run_on(home, other, [&there] { return mark_thread(there); });
+  std::function<Task<void>()> work = [&there] { return mark_thread(there); };
+  co_await run_on(home, other, std::move(work));
   back = std::this_thread::get_id();
 }
 

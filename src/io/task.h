@@ -8,9 +8,10 @@
 // end of a Task ends the program.
 //
 // g++ 12 miscompiles some coroutine expressions. House rules that keep clear of it: name the result of a co_await
-// (`auto result = co_await f(x);`) instead of nesting it in a larger expression or a condition; no braced initializer lists
-// among the arguments of an awaited call; parameters of coroutines by value or by reference to what outlives them; no
-// coroutine lambdas with captures.
+// (`auto result = co_await f(x);`) instead of nesting it in a larger expression or a condition; name the arguments of an
+// awaited call that own something (strings, vectors, lambdas with captures, all that a conversion would make): temporaries
+// there may be destroyed twice; no braced initializer lists there either; parameters of coroutines by value or by reference
+// to what outlives them; no coroutine lambdas with captures.
 #pragma once
 
 #include <coroutine>

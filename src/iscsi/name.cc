@@ -26,7 +26,8 @@ constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// How many bytes the UTF-8 character at the start of `text` has; 0: it is not well-formed (Unicode 15, table 3-7).
+// How many bytes the UTF-8 character at the start of `text` has; 0: it is not well-formed (Unicode 15, table 3-7), or
+// one of the control characters after ASCII, which a terminal that shows the log might obey.
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
@@ -34,7 +35,10 @@ std::size_t utf8_length(std::string_view text) {
   const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
   const std::uint8_t first = byte(0);
   if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+  if (first >= 0xc2 && first <= 0xdf) {
+    const bool control = first == 0xc2 && byte(1) < 0xa0;
+    return !control && follows(1) ? 2 : 0;
+  }
   if (first >= 0xe0 && first <= 0xef) {
     const bool overlong = first == 0xe0 && byte(1) < 0xa0;
     const bool surrogate = first == 0xed && byte(1) > 0x9f;

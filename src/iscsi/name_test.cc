@@ -36,6 +36,8 @@ TEST(Name, RefusesWhatIsNotUtf8) {
     EXPECT_FALSE(normalise_name(std::string("iqn.2004-10.org.example:") + bytes));
   }
   EXPECT_TRUE(normalise_name("iqn.2004-10.org.example:\xf0\x9f\x98\x80"));
+  EXPECT_FALSE(normalise_name("iqn.2004-10.org.example:\xc2\x9b")) << "a control character";
+  EXPECT_TRUE(normalise_name("iqn.2004-10.org.example:\xc2\xa0"));
 }
 
 TEST(Name, LimitsTheLength) {

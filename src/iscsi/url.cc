@@ -53,6 +53,20 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return out;
 }
 
+bool has_only(std::string_view text, std::string_view allowed) {
+  return text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+constexpr std::string_view kNameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
+constexpr std::string_view kAddressCharacters = "ABCDEFabcdef0123456789:.";
+
+// What stands in brackets, as far as its characters tell: an address, and maybe a zone (RFC 4007 §11).
+bool is_ipv6(std::string_view text) {
+  const auto [address, zone] = cut(text, '%');
+  return address.find(':') != std::string_view::npos && has_only(address, kAddressCharacters) &&
+         has_only(zone, kNameCharacters) && zone.empty() == (address.size() == text.size());
+}
+
 Result<void> parse_portal(std::string_view text, Url& url) {
   std::string_view port;
   bool has_port = false;
@@ -60,6 +74,7 @@ Result<void> parse_portal(std::string_view text, Url& url) {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos) return wrong("']' is missing after an IPv6 address");
     url.host = text.substr(1, close - 1);
+    if (!is_ipv6(url.host)) return wrong("what stands in brackets is no IPv6 address");
     port = text.substr(close + 1);
     has_port = !port.empty();
     if (has_port && port.front() != ':') return wrong("only :port may follow the ']' of an IPv6 address");
@@ -73,6 +88,9 @@ Result<void> parse_portal(std::string_view text, Url& url) {
     port = after;
   }
   if (url.host.empty()) return wrong("the host is missing");
+  if (!text.starts_with('[') && !has_only(url.host, kNameCharacters)) {
+    return wrong("the host is neither a name nor an address");
+  }
   if (!has_port) return {};
   const auto number = parse_decimal<std::uint16_t>(port);
   if (!number || *number == 0) return wrong(fmt::format("\"{}\" is no port number", printable(port)));

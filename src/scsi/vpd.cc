@@ -165,7 +165,7 @@ std::size_t encode_device_identification(Peripheral peripheral, std::span<const 
   }
   ByteSpan rest = start_page(peripheral, VpdPage::kDeviceIdentification, body_bytes, out);
   for (const Designator& designator : designators.first(count)) {
-    rest[0] = static_cast<std::uint8_t>(designator.protocol.value_or(0) << kProtocolShift |
+    rest[0] = static_cast<std::uint8_t>(unsigned{designator.protocol.value_or(0)} << kProtocolShift |
                                         static_cast<unsigned>(designator.code_set));
     rest[1] = static_cast<std::uint8_t>(flag(designator.protocol.has_value(), kProtocolValid) |
                                         static_cast<unsigned>(designator.association) << kAssociationShift |

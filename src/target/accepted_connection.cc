@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,12 +24,14 @@ struct Legacy {
   std::unique_ptr<Nexus> nexus;  // null where the backend has not let go of the last task yet
 };
 
-io::Task<void> end_replaced(std::shared_ptr<Session> session, std::string why) {
+io::Task<void> end_replaced(std::shared_ptr<Session> session) {
+  std::string why = "its initiator logged in anew";
   co_await session->terminate(std::move(why));
 }
 
 io::Task<void> take_legacy(std::shared_ptr<Session> session, Legacy& legacy) {
-  co_await session->terminate("another connection takes over the session");
+  std::string why = "another connection takes over the session";
+  co_await session->terminate(std::move(why));
   legacy.parameters = session->parameters();
   legacy.exp_cmd_sn = session->window().exp_cmd_sn();
   if (session->idle()) legacy.nexus = session->give_up_nexus();
@@ -152,7 +155,8 @@ io::Task<bool> AcceptedConnection::open_session(iscsi::LoginResponse& response) 
   Legacy legacy{outcome.parameters, outcome.cmd_sn, nullptr};
   const std::shared_ptr<Session> replaced = std::move(place_->replaced);
   if (replaced && outcome.kind == LoginKind::kContinuation) {
-    co_await io::run_on(executor_, replaced->executor(), [replaced, &legacy] { return take_legacy(replaced, legacy); });
+    std::function<io::Task<void>()> work = [replaced, &legacy] { return take_legacy(replaced, legacy); };
+    co_await io::run_on(executor_, replaced->executor(), std::move(work));
     // What belongs to the connection was negotiated anew; the rest is the session's.
     const iscsi::Parameters& fresh = outcome.parameters;
     legacy.parameters.header_digest = fresh.header_digest;
@@ -160,8 +164,8 @@ io::Task<bool> AcceptedConnection::open_session(iscsi::LoginResponse& response) 
     legacy.parameters.our_max_recv_data_segment_length = fresh.our_max_recv_data_segment_length;
     legacy.parameters.peer_max_recv_data_segment_length = fresh.peer_max_recv_data_segment_length;
   } else if (replaced) {
-    co_await io::run_on(executor_, replaced->executor(),
-                        [replaced] { return end_replaced(replaced, "its initiator logged in anew"); });
+    std::function<io::Task<void>()> work = [replaced] { return end_replaced(replaced); };
+    co_await io::run_on(executor_, replaced->executor(), std::move(work));
   }
   if (stopping_) co_return false;
   SessionIdentity identity{outcome.initiator,        outcome.initiator_alias, outcome.isid, outcome.tsih,

@@ -113,8 +113,7 @@ class LogicalUnit {
   void orphan_ended() { orphans_.fetch_sub(1, std::memory_order_acq_rel); }
   bool has_orphans() const { return orphans_.load(std::memory_order_acquire) != 0; }
 
-  // --- What commands and sessions ask it
-  // ------------------------------------------------------------------------------------
+  // --- What commands and sessions ask it --------------------------------------------------------------------------------
 
   /// D_SENSE of the control mode page (SPC-4 §7.5.8): the format in which sense data are returned.
   bool descriptor_sense() const { return descriptor_sense_.load(std::memory_order_relaxed); }

@@ -72,8 +72,10 @@ Login::Reply Login::handle(iscsi::BhsView bhs, ByteView data) {
     const auto why = fmt::format("it sent a PDU of type {} during login", iscsi::name(header.opcode()));
     return refuse(header, {LoginStatus::kInvalidDuringLogin, why, {}}, first_.has_value());
   }
-  auto reply = accept(header, data);
-  return reply ? *reply : refuse(header, reply.error(), true);
+  auto accepted = accept(header, data);
+  const Reply reply = accepted ? *accepted : refuse(header, accepted.error(), true);
+  ++stat_sn_;
+  return reply;
 }
 
 LoginResult<Login::Reply> Login::accept(const iscsi::BasicHeader& header, ByteView data) {
@@ -262,7 +264,7 @@ LoginResult<bool> Login::may_leave_stage() const {
 LoginResult<void> Login::enter_full_feature() {
   outcome_.user = security_->user();
   outcome_.parameters = negotiator_.parameters();
-  outcome_.stat_sn = stat_sn_;
+  outcome_.stat_sn = stat_sn_ + 1;
   if (auto done = classify(); !done) return done;
   if (auto done = policy_.open_session(outcome_); !done) return done;
   assert(outcome_.tsih != 0);
@@ -297,7 +299,7 @@ iscsi::LoginResponse Login::response_to(const iscsi::LoginRequest& request) {
   response.isid = request.isid;
   response.tsih = request.tsih;
   response.initiator_task_tag = request.initiator_task_tag;
-  response.stat_sn = stat_sn_++;
+  response.stat_sn = stat_sn_;
   // Login Requests are immediate: CmdSN does not advance (RFC 7143 §11.12.8).
   response.exp_cmd_sn = outcome_.cmd_sn;
   response.max_cmd_sn = outcome_.max_cmd_sn;

@@ -700,7 +700,10 @@ TEST_F(LoginTest, NoSessionIsTouchedBeforeAuthentication) {
 
 TEST_F(LoginTest, SessionThatCannotBeOpened) {
   policy_.open_refusal = LoginRefusal{LoginStatus::kOutOfResources, "there are too many sessions", {}};
-  expect_refused(send(kOperational, kFullFeature, names()), LoginStatus::kOutOfResources);
+  send(kSecurity, kOperational, names());
+  const Reply reply = send(kOperational, kFullFeature, {});
+  expect_refused(reply, LoginStatus::kOutOfResources);
+  EXPECT_EQ(reply.header.stat_sn, iscsi::StatSn(0)) << "the success that it might have been has no number";
 }
 
 TEST_F(LoginTest, NegotiationGoesOnInFullFeaturePhase) {

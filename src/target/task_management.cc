@@ -1,8 +1,10 @@
 // Task management functions (RFC 7143 §11.5, SAM-5 §7): each is answered, also when the backend does not let go of a task.
 
+#include <functional>
+#include <memory>
+#include <string>
 #include <utility>
-
-#include <fmt/format.h>
+#include <vector>
 
 #include "base/log.h"
 #include "scsi/sense_codes.h"
@@ -19,7 +21,8 @@ io::Task<void> abort_in(std::shared_ptr<Session> session, const LogicalUnit* uni
   co_await session->abort_tasks(unit);
 }
 
-io::Task<void> terminate_in(std::shared_ptr<Session> session, std::string why) {
+io::Task<void> terminate_in(std::shared_ptr<Session> session) {
+  std::string why = "TARGET COLD RESET by another initiator";
   co_await session->terminate(std::move(why));
 }
 
@@ -50,11 +53,11 @@ io::Task<void> Connection::manage_tasks(iscsi::TaskManagementRequest request) {
   if (request.function != TaskFunction::kTargetColdReset) co_return;
   // A cold reset ends all sessions of the target, the requester's too (RFC 7143 §11.5.1).
   co_await out_.drain();
-  for (const std::shared_ptr<Session>& session : host_.sessions_of(*session_->identity().target)) {
-    if (session != session_) {
-      co_await io::run_on(executor_, session->executor(),
-                          [session] { return terminate_in(session, "TARGET COLD RESET by another initiator"); });
-    }
+  const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
+  for (const std::shared_ptr<Session>& session : sessions) {
+    if (session == session_) continue;
+    std::function<io::Task<void>()> work = [session] { return terminate_in(session); };
+    co_await io::run_on(executor_, session->executor(), std::move(work));
   }
   close("TARGET COLD RESET");
 }
@@ -124,9 +127,10 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
 
 /// Aborts the tasks of all sessions in `unit`.
 io::Task<void> Connection::abort_everywhere(const LogicalUnit& unit) {
-  for (const std::shared_ptr<Session>& session : host_.sessions_of(*session_->identity().target)) {
-    const LogicalUnit* const all_of = &unit;
-    co_await io::run_on(executor_, session->executor(), [session, all_of] { return abort_in(session, all_of); });
+  const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
+  for (const std::shared_ptr<Session>& session : sessions) {
+    std::function<io::Task<void>()> work = [session, &unit] { return abort_in(session, &unit); };
+    co_await io::run_on(executor_, session->executor(), std::move(work));
   }
 }
 

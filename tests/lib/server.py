@@ -87,8 +87,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise ServerError(f"the server did not end within {environment.seconds(timeout)} s:\n{self.log()}") from None
-        for reader in self._readers:
-            reader.join(5)
+        self._end_readers()
         return status
 
     def stop(self, timeout=20):
@@ -104,8 +103,13 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._end_readers()
+
+    def _end_readers(self):
         for reader in self._readers:
             reader.join(5)
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def alive(self):
         return self.process.poll() is None

@@ -35,8 +35,9 @@ class UnitTest : public ::testing::Test {
   static constexpr std::uint64_t kBlocks = 65536;
 
   /// Makes the device; set what it claims before start().
-  void prepare(std::uint32_t block_size = 512) {
-    owned_ = std::make_unique<FaultyDevice>(kBlocks * block_size, block_size);
+  void prepare(std::uint32_t block_size = 512) { prepare_size(kBlocks * block_size, block_size); }
+  void prepare_size(std::uint64_t bytes, std::uint32_t block_size = 512) {
+    owned_ = std::make_unique<FaultyDevice>(bytes, block_size);
     device = owned_.get();
   }
   void start(LogicalUnitOptions options = {}) {

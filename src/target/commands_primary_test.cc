@@ -1,0 +1,337 @@
+// Commands that tell what the unit is: INQUIRY, REQUEST SENSE, REPORT LUNS, MODE SENSE, READ CAPACITY, REPORT SUPPORTED
+// OPERATION CODES.
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "base/limits.h"
+#include "scsi/capacity.h"
+#include "scsi/inquiry.h"
+#include "scsi/mode.h"
+#include "scsi/supported_opcodes.h"
+#include "scsi/vpd.h"
+#include "target/command_table.h"
+#include "target/testing/unit_fixture.h"
+
+namespace peerlane::target {
+namespace {
+
+namespace codes = scsi::sense_codes;
+using scsi::SenseKey;
+using testing::expect_check;
+using testing::expect_good;
+using testing::expect_invalid_field;
+using testing::FakeCommand;
+
+class PrimaryTest : public testing::UnitTest {
+ protected:
+  std::vector<std::uint8_t> answer(FakeCommand&& command) {
+    expect_good(execute(command));
+    return command.data_in();
+  }
+  std::vector<std::uint8_t> vpd(unsigned page) { return answer(FakeCommand({0x12, 1, page, 8, 0, 0}, 2048)); }
+  std::vector<std::uint8_t> mode_6(unsigned dbd, unsigned page, unsigned subpage) {
+    return answer(FakeCommand({0x1a, dbd, page, subpage, 255, 0}, 255));
+  }
+};
+
+// --- INQUIRY
+// ----------------------------------------------------------------------------------------------------------------
+
+TEST_F(PrimaryTest, StandardInquiry) {
+  LogicalUnitOptions options;
+  options.product = "scratch";
+  start(options);
+  const auto data = answer(FakeCommand({0x12, 0, 0, 1, 4, 0}, 260));
+  ASSERT_EQ(data.size(), 96u);
+  const auto inquiry = scsi::decode_inquiry(data);
+  EXPECT_EQ(inquiry->peripheral, scsi::Peripheral{});
+  EXPECT_EQ(inquiry->vendor, "PEERLANE");
+  EXPECT_EQ(inquiry->product, "scratch");
+  EXPECT_EQ(inquiry->version, scsi::kVersionSpc4);
+  EXPECT_TRUE(inquiry->command_queuing);
+  EXPECT_FALSE(inquiry->removable);
+  for (const std::uint16_t standard : {scsi::kStandardSpc4, scsi::kStandardSbc3, scsi::kStandardIscsi}) {
+    EXPECT_NE(std::ranges::find(inquiry->standards, standard), inquiry->standards.end());
+  }
+}
+
+TEST_F(PrimaryTest, EveryAllocationLengthGivesThatMuch) {
+  start();
+  const auto whole = answer(FakeCommand({0x12, 0, 0, 1, 0, 0}, 256));
+  for (unsigned length = 0; length < 256; ++length) {
+    const auto data = answer(FakeCommand({0x12, 0, 0, 0, length, 0}, 255));
+    ASSERT_EQ(data.size(), std::min<std::size_t>(length, 96));
+    EXPECT_TRUE(std::equal(data.begin(), data.end(), whole.begin()));
+  }
+}
+
+TEST_F(PrimaryTest, InquiryRefusesWhatItDoesNotHave) {
+  start();
+  expect_invalid_field(execute(FakeCommand({0x12, 0, 1, 0, 96, 0}, 96)), 2, std::nullopt);
+  expect_invalid_field(execute(FakeCommand({0x12, 1, 0x86, 0, 96, 0}, 96)), 2, std::nullopt);
+  expect_invalid_field(execute(FakeCommand({0x12, 2, 0, 0, 96, 0}, 96)), 1, 1);  // CMDDT
+}
+
+TEST_F(PrimaryTest, EveryPageThatIsListedCanBeReadAndIsThatPage) {
+  start();
+  const auto pages = scsi::decode_supported_pages(vpd(0));
+  ASSERT_TRUE(pages);
+  EXPECT_EQ(pages->size(), 6u);
+  EXPECT_TRUE(std::ranges::is_sorted(*pages));
+  for (const scsi::VpdPage page : *pages) {
+    const auto data = vpd(static_cast<unsigned>(page));
+    ASSERT_GE(data.size(), 4u);
+    EXPECT_EQ(data[0], 0);
+    EXPECT_EQ(data[1], static_cast<std::uint8_t>(page));
+    EXPECT_EQ(get_be16(data, 2), data.size() - 4);
+  }
+}
+
+TEST_F(PrimaryTest, DeviceIdentificationNamesUnitPortAndDevice) {
+  start();
+  EXPECT_EQ(scsi::decode_unit_serial_number(vpd(0x80)), unit->identity().serial);
+  const auto designators = scsi::decode_device_identification(vpd(0x83));
+  ASSERT_TRUE(designators);
+  const auto has = [&](const scsi::Designator& wanted) { return std::ranges::count(*designators, wanted) == 1; };
+  EXPECT_TRUE(has(scsi::naa_designator(unit->identity().naa)));
+  EXPECT_TRUE(has(scsi::t10_vendor_designator("PEERLANE", unit->identity().serial)));
+  EXPECT_TRUE(has(scsi::relative_target_port_designator(7)));
+  EXPECT_TRUE(has(scsi::scsi_name_designator(scsi::Association::kTargetPort, "iqn.2026-11.test:target,t,0x0007")));
+  EXPECT_TRUE(has(scsi::scsi_name_designator(scsi::Association::kTargetDevice, "iqn.2026-11.test:target")));
+}
+
+TEST_F(PrimaryTest, BlockLimitsStateTheLimitsThatAreKept) {
+  start();
+  const auto data = vpd(0xb0);
+  EXPECT_EQ(data.size(), 64u);
+  const auto limits = scsi::decode_block_limits(data);
+  EXPECT_EQ(limits->max_transfer, limits::kMaxTransferBytes / 512);
+  EXPECT_EQ(limits->max_write_same, limits::kMaxWriteSameBytes / 512);
+  EXPECT_EQ(limits->max_unmap_blocks, 1u << 20);
+  EXPECT_EQ(limits->max_unmap_descriptors, 256u);
+  EXPECT_EQ(limits->unmap_granularity, 8u);
+  EXPECT_EQ(limits->unmap_alignment, 0u);
+  EXPECT_EQ(limits->transfer_granularity, 1);
+  EXPECT_FALSE(limits->write_same_non_zero);
+}
+
+TEST_F(PrimaryTest, ProvisioningFollowsTheDevice) {
+  start();
+  auto page = scsi::decode_logical_block_provisioning(vpd(0xb2));
+  EXPECT_TRUE(page->unmap && page->write_same_10 && page->write_same_16 && page->reads_zeroes);
+  EXPECT_EQ(page->type, scsi::ProvisioningType::kThin);
+  nexus.reset();
+
+  prepare();
+  device->claims.unmap = false;
+  start();
+  page = scsi::decode_logical_block_provisioning(vpd(0xb2));
+  EXPECT_EQ(*page, scsi::LogicalBlockProvisioning{});
+  EXPECT_EQ(scsi::decode_block_limits(vpd(0xb0))->max_unmap_blocks, 0u);
+  EXPECT_EQ(scsi::decode_block_limits(vpd(0xb0))->max_unmap_descriptors, 0u);
+}
+
+// --- REQUEST SENSE, REPORT LUNS
+// ---------------------------------------------------------------------------------------------
+
+TEST_F(PrimaryTest, RequestSenseInBothFormats) {
+  start();
+  EXPECT_EQ(answer(FakeCommand({0x03, 0, 0, 0, 252, 0}, 252)).size(), 18u);
+  const auto descriptors = answer(FakeCommand({0x03, 1, 0, 0, 252, 0}, 252));
+  EXPECT_EQ(descriptors.size(), 8u);
+  EXPECT_EQ(descriptors[0], 0x72);
+  EXPECT_EQ(answer(FakeCommand({0x03, 0, 0, 0, 4, 0}, 252)).size(), 4u);
+  EXPECT_TRUE(answer(FakeCommand({0x03, 0, 0, 0, 0, 0}, 252)).empty());
+}
+
+TEST_F(PrimaryTest, ReportLuns) {
+  start();
+  const auto report = [this](unsigned select) {
+    return answer(FakeCommand({0xa0, 0, select, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 256));
+  };
+  const auto all = report(0x00);
+  EXPECT_EQ(all.size(), 24u);
+  EXPECT_EQ(scsi::lun_list_entry(all, 0), scsi::encode_lun({0}));
+  EXPECT_EQ(scsi::lun_list_entry(all, 1), scsi::encode_lun({3}));
+  EXPECT_EQ(report(0x02), all);
+  EXPECT_EQ(report(0x11), all);
+  for (const unsigned select : {0x01u, 0x10u, 0x12u}) EXPECT_EQ(report(select), std::vector<std::uint8_t>(8, 0));
+  for (const unsigned select : {0x03u, 0x0fu, 0x13u, 0xffu}) {
+    expect_invalid_field(execute(FakeCommand({0xa0, 0, select, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 256)), 2, std::nullopt);
+  }
+  EXPECT_EQ(view.cleared, codes::kReportedLunsChanged);
+}
+
+// --- MODE SENSE
+// -------------------------------------------------------------------------------------------------------------
+
+/// The codes of the pages after header and block descriptors.
+std::vector<scsi::ModePageCode> codes_of(ByteView pages) {
+  std::vector<scsi::ModePageCode> result;
+  while (!pages.empty()) {
+    const auto page = scsi::first_mode_page(pages);
+    if (!page) {
+      ADD_FAILURE() << "no page";
+      break;
+    }
+    result.push_back(page->code);
+    pages = pages.subspan(page->bytes.size());
+  }
+  return result;
+}
+
+TEST_F(PrimaryTest, ModeSense6) {
+  start();
+  const auto all = mode_6(0, 0x3f, 0);
+  const auto header = scsi::decode_mode_header6(all);
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->data_length, all.size() - 1);
+  EXPECT_TRUE(header->dpo_fua);
+  EXPECT_FALSE(header->write_protected);
+  EXPECT_EQ(header->block_descriptor_length, 8);
+  EXPECT_EQ(scsi::decode_short_block_descriptor(ByteView(all).subspan(4)), (scsi::BlockDescriptor{{kBlocks}, 512}));
+  const std::vector<scsi::ModePageCode> pages{scsi::kCachingPage, scsi::kControlPage};
+  EXPECT_EQ(codes_of(ByteView(all).subspan(12)), pages);
+  EXPECT_EQ(mode_6(0, 0x3f, 0xff), all);
+  const auto without = mode_6(8, 0x3f, 0);
+  EXPECT_EQ(scsi::decode_mode_header6(without)->block_descriptor_length, 0);
+  EXPECT_EQ(codes_of(ByteView(without).subspan(4)), pages);
+  EXPECT_EQ(codes_of(ByteView(mode_6(8, 0x08, 0)).subspan(4)), std::vector{scsi::kCachingPage});
+  EXPECT_EQ(codes_of(ByteView(mode_6(8, 0x0a, 0xff)).subspan(4)), std::vector{scsi::kControlPage});
+}
+
+TEST_F(PrimaryTest, ModeSense10) {
+  start();
+  const auto data = answer(FakeCommand({0x5a, 0x10, 0x3f, 0, 0, 0, 0, 1, 0, 0}, 256));
+  const auto header = scsi::decode_mode_header10(data);
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->data_length, data.size() - 2);
+  EXPECT_TRUE(header->long_lba);
+  EXPECT_EQ(header->block_descriptor_length, 16);
+  EXPECT_EQ(scsi::decode_long_block_descriptor(ByteView(data).subspan(8)), (scsi::BlockDescriptor{{kBlocks}, 512}));
+  EXPECT_EQ(codes_of(ByteView(data).subspan(24)).size(), 2u);
+  const auto short_form = answer(FakeCommand({0x5a, 0, 0x0a, 0, 0, 0, 0, 1, 0, 0}, 256));
+  EXPECT_FALSE(scsi::decode_mode_header10(short_form)->long_lba);
+  EXPECT_EQ(codes_of(ByteView(short_form).subspan(16)), std::vector{scsi::kControlPage});
+  EXPECT_EQ(answer(FakeCommand({0x5a, 0, 0x3f, 0, 0, 0, 0, 0, 7, 0}, 256)).size(), 7u);
+}
+
+TEST_F(PrimaryTest, PageControls) {
+  prepare();
+  device->claims.volatile_cache = true;
+  start();
+  const auto caching = [this](unsigned control) {
+    return scsi::decode_caching_page(ByteView(mode_6(8, control << 6 | 0x08, 0)).subspan(4));
+  };
+  EXPECT_TRUE(caching(0)->write_cache);
+  EXPECT_FALSE(caching(1)->write_cache);  // changeable: nothing
+  EXPECT_TRUE(caching(2)->write_cache);
+  expect_check(execute(FakeCommand({0x1a, 0, 0xc8, 0, 255, 0}, 255)), SenseKey::kIllegalRequest,
+               codes::kSavingParametersNotSupported);
+  const auto changeable = mode_6(8, 0x4a, 0);
+  EXPECT_TRUE(std::all_of(changeable.begin() + 6, changeable.end(), [](std::uint8_t byte) { return byte == 0; }));
+}
+
+TEST_F(PrimaryTest, ModeSenseTellsCacheAndProtection) {
+  prepare();
+  device->claims.volatile_cache = true;
+  LogicalUnitOptions options;
+  options.read_only = true;
+  options.write_through = true;
+  start(options);
+  const auto data = mode_6(8, 0x08, 0);
+  EXPECT_TRUE(scsi::decode_mode_header6(data)->write_protected);
+  EXPECT_FALSE(scsi::decode_caching_page(ByteView(data).subspan(4))->write_cache);
+}
+
+TEST_F(PrimaryTest, ModePagesThatDoNotExist) {
+  start();
+  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x01, 0, 255, 0}, 255)), 2, 5);
+  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x01, 0xff, 255, 0}, 255)), 2, 5);
+  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x0a, 0x01, 255, 0}, 255)), 3, std::nullopt);
+  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x3f, 0x01, 255, 0}, 255)), 3, std::nullopt);
+}
+
+// --- READ CAPACITY
+// ----------------------------------------------------------------------------------------------------------
+
+TEST_F(PrimaryTest, ReadCapacity) {
+  prepare();
+  device->shape.physical_block_size = 4096;
+  start();
+  const auto ten = scsi::decode_capacity10(answer(FakeCommand({0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 8)));
+  EXPECT_EQ(ten->blocks.value, kBlocks);
+  EXPECT_EQ(ten->block_size, 512u);
+  const auto data = answer(FakeCommand({0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0}, 32));
+  EXPECT_EQ(
+      scsi::decode_capacity16(data),
+      (scsi::Capacity{
+          .blocks = {kBlocks}, .block_size = 512, .physical_exponent = 3, .provisioning = true, .reads_zeroes = true}));
+  for (unsigned length = 0; length < 40; ++length) {
+    EXPECT_EQ(answer(FakeCommand({0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, length, 0, 0}, 40)).size(),
+              std::min(length, 32u));
+  }
+}
+
+// --- REPORT SUPPORTED OPERATION CODES
+// ---------------------------------------------------------------------------------------
+
+FakeCommand rsoc(unsigned options, unsigned operation = 0, unsigned service_action = 0) {
+  return FakeCommand({0xa3, 0x0c, options, operation, service_action >> 8, service_action & 0xff, 0, 0, 16, 0, 0, 0},
+                     4096);
+}
+
+TEST_F(PrimaryTest, AllCommandsAreReportedAndEachByItself) {
+  start();
+  const auto commands = scsi::decode_supported_commands(answer(rsoc(0)));
+  ASSERT_TRUE(commands);
+  EXPECT_EQ(commands->size(), command_table().size());
+  EXPECT_EQ(scsi::decode_supported_commands(answer(rsoc(0x80))), commands);
+  for (const scsi::SupportedCommand& command : *commands) {
+    const unsigned service_action = command.service_action.value_or(0);
+    const unsigned right = command.service_action ? 2 : 1;
+    const auto data = answer(rsoc(right, command.operation_code, service_action));
+    const auto support = scsi::decode_command_support(data);
+    ASSERT_TRUE(support);
+    EXPECT_EQ(support->support, scsi::Support::kStandard);
+    EXPECT_EQ(support->usage.size(), command.cdb_length);
+    EXPECT_EQ(support->usage[0], command.operation_code);
+    expect_invalid_field(execute(rsoc(3 - right, command.operation_code, service_action)), 2, 2);
+    EXPECT_EQ(answer(rsoc(3, command.operation_code, service_action)), data);
+    EXPECT_EQ(answer(rsoc(0x80 | right, command.operation_code, service_action)).size(), data.size() + 12);
+  }
+}
+
+TEST_F(PrimaryTest, CommandsThatDoNotExistAreReportedSo) {
+  start();
+  const auto support = [this](FakeCommand&& command) {
+    return scsi::decode_command_support(answer(std::move(command)))->support;
+  };
+  EXPECT_EQ(support(rsoc(1, 0xff)), scsi::Support::kNot);
+  EXPECT_EQ(support(rsoc(2, 0xff, 1)), scsi::Support::kNot);
+  EXPECT_EQ(support(rsoc(2, 0x9e, 0x12)), scsi::Support::kNot);
+  EXPECT_EQ(support(rsoc(2, 0x9e, 0x110)), scsi::Support::kNot);
+  EXPECT_EQ(support(rsoc(3, 0x28, 1)), scsi::Support::kNot);
+  EXPECT_EQ(support(rsoc(3, 0x28, 0)), scsi::Support::kStandard);
+  expect_invalid_field(execute(rsoc(4)), 2, 2);
+  nexus.reset();
+
+  prepare();
+  device->claims.unmap = false;
+  start();
+  EXPECT_EQ(support(rsoc(1, 0x42)), scsi::Support::kNot);
+  EXPECT_EQ(scsi::decode_supported_commands(answer(rsoc(0)))->size(), command_table().size() - 1);
+}
+
+TEST_F(PrimaryTest, ReadsReportDpoAndFuaAsModeSenseDoes) {
+  start();
+  for (const unsigned operation : {0x28u, 0x2au, 0xa8u, 0xaau, 0x88u, 0x8au}) {
+    const auto data = answer(rsoc(1, operation));
+    EXPECT_EQ(scsi::decode_command_support(data)->usage[1] & 0x18, 0x18);
+  }
+}
+
+}  // namespace
+}  // namespace peerlane::target

@@ -1,0 +1,398 @@
+#include "target/connection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "block/ram_device.h"
+#include "io/testing.h"
+#include "scsi/sense_codes.h"
+#include "target/testing/loopback.h"
+
+namespace peerlane::target {
+namespace {
+
+using testing::Loopback;
+using testing::StuckDevice;
+
+constexpr std::uint8_t kRead10 = 0x28;
+constexpr std::uint8_t kWrite10 = 0x2a;
+
+std::unique_ptr<block::Device> ram_disk() { return std::move(*block::RamDevice::create(64u << 20, 512, false, "ram:64M")); }
+
+std::vector<std::uint8_t> pattern(std::size_t size, unsigned seed) {
+  std::vector<std::uint8_t> bytes(size);
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::uint8_t>(i * 13 + (i >> 9) + seed);
+  return bytes;
+}
+
+class ConnectionTest : public ::testing::Test {
+ protected:
+  ConnectionTest() : reactor(std::move(*io::Reactor::create())) {}
+  std::unique_ptr<io::Reactor> reactor;
+};
+
+// --- Data transfer ----------------------------------------------------------------------------------------------------------------
+
+/// Sends what the target asks for, PDUs of at most `segment` bytes, until the response comes.
+io::Task<void> serve_r2ts(Loopback& loop, const std::vector<std::uint8_t>& data, std::uint32_t segment,
+                          std::vector<iscsi::R2t>& r2ts, iscsi::ScsiResponse& response) {
+  for (;;) {
+    const bool got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+    if (!got || loop.initiator->opcode() == iscsi::Opcode::kScsiResponse) break;
+    const auto r2t = loop.initiator->as<iscsi::R2t>();
+    r2ts.push_back(r2t);
+    std::uint32_t at = r2t.buffer_offset;
+    const std::uint32_t end = at + r2t.desired_data_transfer_length;
+    for (std::uint32_t sn = 0; at < end; ++sn) {
+      const std::uint32_t size = std::min(segment, end - at);
+      iscsi::DataOut pdu;
+      pdu.final = at + size == end;
+      pdu.initiator_task_tag = r2t.initiator_task_tag;
+      pdu.target_transfer_tag = r2t.target_transfer_tag;
+      pdu.data_sn = sn;
+      pdu.buffer_offset = at;
+      std::vector<std::uint8_t> part(data.begin() + at, data.begin() + at + size);
+      co_await loop.initiator->send(pdu, std::move(part));
+      at += size;
+    }
+  }
+  response = loop.initiator->as<iscsi::ScsiResponse>();
+}
+
+/// Reads everything back, checking the order and the flags of the Data-In PDUs.
+io::Task<void> read_back(Loopback& loop, std::uint32_t tag, std::uint16_t blocks, std::vector<std::uint8_t>& data) {
+  const auto command = loop.initiator->command(kRead10, tag, 0, blocks);
+  co_await loop.initiator->send(command);
+  for (std::uint32_t sn = 0;; ++sn) {
+    const bool got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+    if (!got) co_return;
+    const auto pdu = loop.initiator->as<iscsi::DataIn>();
+    EXPECT_EQ(pdu.data_sn, sn);
+    EXPECT_EQ(pdu.buffer_offset, data.size());
+    EXPECT_LE(loop.initiator->data().size(), loop.parameters.peer_max_recv_data_segment_length);
+    data.insert(data.end(), loop.initiator->data().begin(), loop.initiator->data().end());
+    const bool burst_ends = data.size() % loop.parameters.max_burst_length == 0;
+    EXPECT_EQ(pdu.final, burst_ends || data.size() == blocks * 512u);
+    EXPECT_EQ(pdu.status_present, data.size() == blocks * 512u) << "the status comes with the last data, not later";
+    if (pdu.status_present) break;
+  }
+}
+
+struct WriteCase {
+  const char* name;
+  bool initial_r2t;
+  bool immediate_data;
+  std::uint32_t first_burst;
+  std::uint32_t max_burst;
+  std::uint16_t outstanding;
+  std::uint32_t segment;
+  std::uint32_t immediate;    // bytes that come with the command
+  std::uint32_t unsolicited;  // bytes that follow it without being asked for
+};
+
+class WriteTest : public ConnectionTest, public ::testing::WithParamInterface<WriteCase> {};
+
+io::Task<void> write_and_read(Loopback& loop, const WriteCase& how) {
+  constexpr std::uint16_t kBlocks = 5000;  // 2.4 MiB: more than one buffer of the device server
+  const auto data = pattern(kBlocks * 512u, 1);
+  auto command = loop.initiator->command(kWrite10, 7, 0, kBlocks);
+  command.final = how.unsolicited == 0;
+  std::uint32_t at = how.immediate;
+  std::vector<std::uint8_t> immediate(data.begin(), data.begin() + at);
+  co_await loop.initiator->send(command, std::move(immediate));
+  for (std::uint32_t sn = 0; at < how.immediate + how.unsolicited; ++sn) {
+    const std::uint32_t size = std::min(how.segment, how.immediate + how.unsolicited - at);
+    iscsi::DataOut pdu;
+    pdu.final = at + size == how.immediate + how.unsolicited;
+    pdu.initiator_task_tag = 7;
+    pdu.data_sn = sn;
+    pdu.buffer_offset = at;
+    std::vector<std::uint8_t> part(data.begin() + at, data.begin() + at + size);
+    co_await loop.initiator->send(pdu, std::move(part));
+    at += size;
+  }
+  std::vector<iscsi::R2t> r2ts;
+  iscsi::ScsiResponse response;
+  co_await serve_r2ts(loop, data, how.segment, r2ts, response);
+  EXPECT_EQ(response.status, 0);
+  EXPECT_FALSE(response.overflow || response.underflow);
+  for (std::size_t i = 0; i < r2ts.size(); ++i) {
+    EXPECT_EQ(r2ts[i].r2t_sn, i);
+    EXPECT_EQ(r2ts[i].buffer_offset, at) << "what was asked for is neither asked for twice nor left out";
+    EXPECT_LE(r2ts[i].desired_data_transfer_length, how.max_burst);
+    at += r2ts[i].desired_data_transfer_length;
+  }
+  EXPECT_EQ(at, data.size());
+  std::vector<std::uint8_t> back;
+  co_await read_back(loop, 8, kBlocks, back);
+  EXPECT_EQ(back, data);
+  co_await loop.end();
+}
+
+TEST_P(WriteTest, EveryByteArrivesOnceAndInOrder) {
+  const WriteCase& how = GetParam();
+  Loopback loop(*reactor, ram_disk());
+  loop.parameters.initial_r2t = how.initial_r2t;
+  loop.parameters.immediate_data = how.immediate_data;
+  loop.parameters.first_burst_length = how.first_burst;
+  loop.parameters.max_burst_length = how.max_burst;
+  loop.parameters.max_outstanding_r2t = how.outstanding;
+  loop.parameters.our_max_recv_data_segment_length = 256u << 10;
+  loop.parameters.peer_max_recv_data_segment_length = how.segment;
+  loop.serve();
+  io::testing::run(*reactor, write_and_read(loop, how));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Negotiated, WriteTest,
+    ::testing::Values(WriteCase{"AllSolicited", true, false, 65536, 262144, 1, 65536, 0, 0},
+                      WriteCase{"ImmediateThenSolicited", true, true, 65536, 262144, 1, 262144, 65536, 0},
+                      WriteCase{"UnsolicitedOnly", false, false, 65536, 65536, 1, 8192, 0, 65536},
+                      WriteCase{"ImmediateAndUnsolicited", false, true, 262144, 1048576, 1, 32768, 32768, 229376},
+                      WriteCase{"LessUnsolicitedThanAllowed", false, true, 262144, 262144, 1, 8192, 512, 8192},
+                      WriteCase{"SeveralR2ts", true, true, 65536, 65536, 8, 16384, 4096, 0},
+                      WriteCase{"OddSegments", true, true, 65536, 131072, 4, 1020, 1020, 0}),
+    [](const auto& values) { return values.param.name; });
+
+// --- Limits and errors ------------------------------------------------------------------------------------------------------------
+
+io::Task<void> exceed_segment(Loopback& loop) {
+  const auto command = loop.initiator->command(kWrite10, 1, 0, 32);
+  std::vector<std::uint8_t> payload1 = pattern(32 * 512, 0);
+  co_await loop.initiator->send(command, std::move(payload1));
+  const bool got = co_await loop.initiator->receive();
+  EXPECT_FALSE(got) << "a data segment that exceeds MaxRecvDataSegmentLength ends the connection";
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, DataSegmentBeyondWhatWeDeclaredEndsTheConnection) {
+  Loopback loop(*reactor, ram_disk());
+  loop.parameters.our_max_recv_data_segment_length = 8192;
+  loop.serve();
+  io::testing::run(*reactor, exceed_segment(loop));
+}
+
+io::Task<void> expect_reject(Loopback& loop, iscsi::ScsiCommand command, std::vector<std::uint8_t> data,
+                             iscsi::RejectReason reason) {
+  std::array<std::uint8_t, iscsi::kBhsBytes> sent;
+  command.data_segment_length = static_cast<std::uint32_t>(data.size());
+  command.encode(sent);
+  co_await loop.initiator->send(command, std::move(data));
+  const bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got);
+  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kReject);
+  EXPECT_EQ(loop.initiator->as<iscsi::Reject>().reason, reason);
+  EXPECT_TRUE(std::ranges::equal(loop.initiator->data(), sent)) << "the Reject carries the header of what it rejects";
+}
+
+io::Task<void> break_rules(Loopback& loop) {
+  auto bidirectional = loop.initiator->command(kRead10, 1, 0, 1);
+  bidirectional.write = true;
+  std::vector<std::uint8_t> data;
+  co_await expect_reject(loop, bidirectional, data, iscsi::RejectReason::kCommandNotSupported);
+  auto unannounced = loop.initiator->command(kRead10, 2, 0, 1);
+  data.resize(512);
+  co_await expect_reject(loop, unannounced, data, iscsi::RejectReason::kProtocolError);
+  auto too_much = loop.initiator->command(kWrite10, 3, 0, 1);
+  data.resize(1024);
+  co_await expect_reject(loop, too_much, data, iscsi::RejectReason::kProtocolError);
+  auto not_allowed = loop.initiator->command(kWrite10, 4, 0, 2);
+  not_allowed.final = false;
+  data.resize(512);
+  co_await expect_reject(loop, not_allowed, data, iscsi::RejectReason::kProtocolError);
+  // None of them stands in the way of the next.
+  data.clear();
+  co_await read_back(loop, 5, 1, data);
+  EXPECT_EQ(data.size(), 512u);
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, BrokenRulesAreRejectedAndTheSessionGoesOn) {
+  Loopback loop(*reactor, ram_disk());
+  loop.serve();
+  io::testing::run(*reactor, break_rules(loop));
+}
+
+io::Task<void> send_wrong_data(Loopback& loop) {
+  // Each command asks for 1 KiB by R2T; what comes then breaks one rule at a time.
+  for (int wrong = 0; wrong < 5; ++wrong) {
+    const auto tag = static_cast<std::uint32_t>(wrong);
+    const auto command = loop.initiator->command(kWrite10, tag, 0, 2);
+    co_await loop.initiator->send(command);
+    bool got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+    const auto r2t = loop.initiator->as<iscsi::R2t>();
+    iscsi::DataOut pdu;
+    pdu.final = true;
+    pdu.initiator_task_tag = tag;
+    pdu.target_transfer_tag = r2t.target_transfer_tag;
+    std::size_t size = 1024;
+    if (wrong == 0) pdu.data_sn = 1;
+    if (wrong == 1) pdu.buffer_offset = 512;
+    if (wrong == 2) pdu.final = false;
+    if (wrong == 3) pdu.target_transfer_tag += 1;
+    if (wrong == 4) size = 1536;
+    std::vector<std::uint8_t> payload2 = pattern(size, 0);
+    co_await loop.initiator->send(pdu, std::move(payload2));
+    got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+    EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, static_cast<std::uint8_t>(scsi::Status::kCheckCondition));
+    const auto sense = scsi::decode_sense(ByteView(loop.initiator->data()).subspan(2));
+    EXPECT_TRUE(sense.has_value());
+    EXPECT_EQ(sense.value_or(scsi::Sense{}).key, scsi::SenseKey::kAbortedCommand) << "case " << wrong;
+  }
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, WrongDataOutEndsItsCommandAlone) {
+  Loopback loop(*reactor, ram_disk());
+  loop.serve();
+  io::testing::run(*reactor, send_wrong_data(loop));
+}
+
+// --- Task management with a disk that does not answer ------------------------------------------------------------------------------
+
+io::Task<void> abort_stuck_write(Loopback& loop, StuckDevice& disk) {
+  const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
+  std::vector<std::uint8_t> payload3 = pattern(512, 0);
+  co_await loop.initiator->send(command, std::move(payload3));
+  const auto abort = loop.initiator->function(iscsi::TaskFunction::kAbortTask, 2, 1);
+  co_await loop.initiator->send_bare(abort);
+  bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got);
+  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kTaskManagementResponse);
+  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response, iscsi::TaskFunctionResponse::kFunctionComplete);
+  EXPECT_EQ(disk.waiting, 1u) << "answered although the disk still has the write";
+
+  // The write may still reach the disk: nothing may overtake it.
+  const auto after = loop.initiator->command(kRead10, 1, 0, 1);
+  co_await loop.initiator->send(after);
+  got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got);
+  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kScsiResponse);
+  EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, static_cast<std::uint8_t>(scsi::Status::kBusy));
+
+  disk.let_go.set();
+  std::vector<std::uint8_t> data;
+  co_await read_back(loop, 3, 1, data);
+  EXPECT_EQ(data, pattern(512, 0));
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, AnAbortIsAnsweredWhileTheDiskIsStuckAndNothingOvertakesTheWrite) {
+  auto owned = std::make_unique<StuckDevice>(ram_disk());
+  StuckDevice& disk = *owned;
+  Loopback loop(*reactor, std::move(owned));
+  loop.serve();
+  io::testing::run(*reactor, abort_stuck_write(loop, disk));
+}
+
+io::Task<void> abort_all_kinds(Loopback& loop, StuckDevice& disk) {
+  // One task that waits for data, one that waits for unsolicited data, one that waits for the disk.
+  const auto solicited = loop.initiator->command(kWrite10, 1, 0, 2);
+  co_await loop.initiator->send(solicited);
+  bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kR2t);
+  auto unsolicited = loop.initiator->command(kWrite10, 2, 0, 2);
+  unsolicited.final = false;
+  std::vector<std::uint8_t> payload4 = pattern(512, 0);
+  co_await loop.initiator->send(unsolicited, std::move(payload4));
+  const auto read = loop.initiator->command(kRead10, 3, 0, 1);
+  co_await loop.initiator->send(read);
+
+  disk.let_go.set();  // reads after this do not wait; the one under way completes before the function is answered, or not
+  const auto reset = loop.initiator->function(iscsi::TaskFunction::kLogicalUnitReset, 4, iscsi::kReservedTag);
+  co_await loop.initiator->send_bare(reset);
+  do {
+    got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+  } while (got && loop.initiator->opcode() == iscsi::Opcode::kDataIn);
+  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kTaskManagementResponse);
+  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response, iscsi::TaskFunctionResponse::kFunctionComplete);
+
+  // Data that the initiator had under way for them are skipped, and the window is as wide as at first.
+  iscsi::DataOut late;
+  late.final = true;
+  late.initiator_task_tag = 2;
+  late.buffer_offset = 512;
+  std::vector<std::uint8_t> payload5 = pattern(512, 0);
+  co_await loop.initiator->send(late, std::move(payload5));
+  const auto attention = loop.initiator->command(kRead10, 5, 0, 1);
+  co_await loop.initiator->send(attention);
+  got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got);
+  const auto response = loop.initiator->as<iscsi::ScsiResponse>();
+  const auto sense = scsi::decode_sense(ByteView(loop.initiator->data()).subspan(2));
+  EXPECT_TRUE(sense.has_value());
+  EXPECT_EQ(sense.value_or(scsi::Sense{}).code, scsi::sense_codes::kBusDeviceReset);
+  EXPECT_EQ(response.max_cmd_sn.steps_from(response.exp_cmd_sn), limits::kCommandWindow - 1);
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, AResetEndsTasksWhateverTheyWaitFor) {
+  auto owned = std::make_unique<StuckDevice>(ram_disk());
+  StuckDevice& disk = *owned;
+  Loopback loop(*reactor, std::move(owned));
+  loop.parameters.initial_r2t = false;
+  loop.serve();
+  io::testing::run(*reactor, abort_all_kinds(loop, disk));
+}
+
+io::Task<void> drop_while_stuck(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {
+  for (std::uint32_t tag = 0; tag < 20; ++tag) {
+    const auto command = loop.initiator->command(tag % 2 == 0 ? kRead10 : kWrite10, tag, tag * 8, 8);
+    std::vector<std::uint8_t> data;
+    if (tag % 2 != 0) data = pattern(4096, tag);
+    co_await loop.initiator->send(command, std::move(data));
+  }
+  while (disk.waiting < 20) co_await io::sleep(reactor, std::chrono::milliseconds(1));
+  loop.connection().close("the test cuts it");
+  co_await io::sleep(reactor, std::chrono::milliseconds(20));
+  EXPECT_FALSE(loop.served()) << "the connection stays until the disk has let go of its buffers";
+  disk.let_go.set();
+  co_await loop.end();
+  EXPECT_EQ(reactor.buffers().bytes_out(), 0u);
+}
+
+TEST_F(ConnectionTest, AConnectionThatEndsWaitsForItsDiskAndGivesAllBuffersBack) {
+  auto owned = std::make_unique<StuckDevice>(ram_disk());
+  StuckDevice& disk = *owned;
+  Loopback loop(*reactor, std::move(owned));
+  loop.serve();
+  io::testing::run(*reactor, drop_while_stuck(loop, disk, *reactor));
+}
+
+io::Task<void> fill_window(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {
+  for (std::uint32_t tag = 0; tag < limits::kCommandWindow + 10; ++tag) {
+    const auto command = loop.initiator->command(kRead10, tag, 0, 1);
+    co_await loop.initiator->send(command);
+  }
+  co_await io::sleep(reactor, std::chrono::milliseconds(50));
+  EXPECT_EQ(disk.waiting, limits::kCommandWindow) << "commands beyond MaxCmdSN are ignored";
+  disk.let_go.set();
+  unsigned answered = 0;
+  while (answered < limits::kCommandWindow) {
+    const bool got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+    if (!got) break;
+    ++answered;
+  }
+  co_await io::sleep(reactor, std::chrono::milliseconds(20));
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, CommandsBeyondTheWindowAreIgnored) {
+  auto owned = std::make_unique<StuckDevice>(ram_disk());
+  StuckDevice& disk = *owned;
+  Loopback loop(*reactor, std::move(owned));
+  loop.serve();
+  io::testing::run(*reactor, fill_window(loop, disk, *reactor));
+}
+
+}  // namespace
+}  // namespace peerlane::target
