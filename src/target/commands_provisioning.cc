@@ -1,6 +1,7 @@
 // UNMAP (SBC-4 §5.31) and WRITE SAME (§5.43, §5.44).
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "base/limits.h"
@@ -53,7 +54,7 @@ io::Task<Completion> write_pattern(CommandContext context, std::vector<std::uint
   std::optional<io::Buffer> buffer = co_await context.command.allocate(most);
   if (!buffer) co_return Completion::good();
   for (std::size_t at = 0; at < most; at += block.size()) {
-    std::ranges::copy(block, buffer->bytes().subspan(at).begin());
+    std::memcpy(buffer->bytes().data() + at, block.data(), block.size());
   }
   for (std::uint64_t done = 0; done < total;) {
     if (context.command.aborted()) co_return Completion::good();
@@ -117,7 +118,7 @@ io::Task<Completion> write_same(CommandContext context) {
   if (!blocks.no_data_out) {
     std::optional<io::Buffer> received = co_await context.command.receive(0, data_out);
     if (!received) co_return Completion::good();
-    std::ranges::copy(received->bytes(), block.begin());
+    std::memcpy(block.data(), received->bytes().data(), block.size());
   }
   if (blocks.count.value == 0) co_return Completion::good();
   const bool zeroes = std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; });

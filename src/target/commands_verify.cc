@@ -1,6 +1,7 @@
 // VERIFY (SBC-4 §5.36 to §5.39).
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "base/limits.h"
@@ -30,7 +31,7 @@ std::optional<std::size_t> first_difference(ByteView found, ByteView expected, s
   const std::size_t step = expected.size() == found.size() ? block_size : 0;
   for (std::size_t block = 0; block * block_size < found.size(); ++block) {
     const ByteView wanted = expected.subspan(block * step, block_size);
-    if (!std::ranges::equal(found.subspan(block * block_size, block_size), wanted)) return block;
+    if (std::memcmp(found.data() + block * block_size, wanted.data(), block_size) != 0) return block;
   }
   return std::nullopt;
 }
@@ -40,7 +41,7 @@ std::optional<std::size_t> first_difference(ByteView found, ByteView expected, s
 io::Task<bool> copy_data_out(Command& command, std::uint64_t offset, std::vector<std::uint8_t>& into) {
   std::optional<io::Buffer> buffer = co_await command.receive(offset, into.size());
   if (!buffer) co_return false;
-  std::ranges::copy(buffer->bytes(), into.begin());
+  std::memcpy(into.data(), buffer->bytes().data(), into.size());
   co_return true;
 }
 

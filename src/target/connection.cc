@@ -228,7 +228,7 @@ io::Task<Connection::Next> Connection::bring_in_data(IscsiTask& task, bool final
     task.filled(place.size());
   }
   if (got) {
-    auto finished = co_await reader_.skip();
+    auto finished = co_await reader_.skip();  // what nobody has use for, padding, digest
     if (finished) {
       intact = *finished;
     } else {

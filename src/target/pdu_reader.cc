@@ -71,7 +71,7 @@ io::Task<Result<bool>> PduReader::finish() {
 }
 
 io::Task<Result<bool>> PduReader::skip() {
-  std::array<std::uint8_t, 4096> scrap;
+  std::array<std::uint8_t, 1024> scrap;  // in the coroutine's frame, which must stay one that is pooled
   while (data_left_ != 0) {
     auto got = co_await read(ByteSpan(scrap).first(std::min(data_left_, scrap.size())));
     if (!got) co_return std::unexpected(std::move(got.error()));
