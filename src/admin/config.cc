@@ -298,8 +298,8 @@ void Reader::check_shared_disk(Section& section, const target::LunDeclaration& l
 }
 
 void sort_by_place(std::vector<Finding>& findings) {
-  std::ranges::stable_sort(findings, [](const Finding& a, const Finding& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  std::ranges::sort(findings, [](const Finding& a, const Finding& b) {
+    return std::tie(a.line, a.column, a.problem.what) < std::tie(b.line, b.column, b.problem.what);
   });
 }
 

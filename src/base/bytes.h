@@ -1,8 +1,8 @@
 // Views of raw bytes, and big-endian integers in them. Everything that comes from or goes to the wire is big-endian
 // (RFC 7143 §11.1, SPC-4 §3.6), so there are no little-endian forms here.
 //
-// All functions are thread-safe and never allocate. `get_*` and `put_*` require that the bytes named exist: the caller has
-// checked the length of what it received; debug builds assert it.
+// All functions are thread-safe and never allocate. `get_*` and `put_*` require that the bytes named exist: the caller
+// has checked the length of what it received; debug builds assert it.
 #pragma once
 
 #include <cassert>
@@ -39,21 +39,43 @@ constexpr void put_be(ByteSpan bytes, std::size_t offset, std::uint64_t value) {
 
 }  // namespace detail
 
-constexpr std::uint16_t get_be16(ByteView b, std::size_t offset) { return static_cast<std::uint16_t>(detail::get_be<2>(b, offset)); }
-constexpr std::uint32_t get_be24(ByteView b, std::size_t offset) { return static_cast<std::uint32_t>(detail::get_be<3>(b, offset)); }
-constexpr std::uint32_t get_be32(ByteView b, std::size_t offset) { return static_cast<std::uint32_t>(detail::get_be<4>(b, offset)); }
-constexpr std::uint64_t get_be48(ByteView b, std::size_t offset) { return detail::get_be<6>(b, offset); }
-constexpr std::uint64_t get_be64(ByteView b, std::size_t offset) { return detail::get_be<8>(b, offset); }
+constexpr std::uint16_t get_be16(ByteView b, std::size_t offset) {
+  return static_cast<std::uint16_t>(detail::get_be<2>(b, offset));
+}
+constexpr std::uint32_t get_be24(ByteView b, std::size_t offset) {
+  return static_cast<std::uint32_t>(detail::get_be<3>(b, offset));
+}
+constexpr std::uint32_t get_be32(ByteView b, std::size_t offset) {
+  return static_cast<std::uint32_t>(detail::get_be<4>(b, offset));
+}
+constexpr std::uint64_t get_be48(ByteView b, std::size_t offset) {
+  return detail::get_be<6>(b, offset);
+}
+constexpr std::uint64_t get_be64(ByteView b, std::size_t offset) {
+  return detail::get_be<8>(b, offset);
+}
 
-constexpr void put_be16(ByteSpan b, std::size_t offset, std::uint16_t value) { detail::put_be<2>(b, offset, value); }
-constexpr void put_be24(ByteSpan b, std::size_t offset, std::uint32_t value) { detail::put_be<3>(b, offset, value); }
-constexpr void put_be32(ByteSpan b, std::size_t offset, std::uint32_t value) { detail::put_be<4>(b, offset, value); }
-constexpr void put_be48(ByteSpan b, std::size_t offset, std::uint64_t value) { detail::put_be<6>(b, offset, value); }
-constexpr void put_be64(ByteSpan b, std::size_t offset, std::uint64_t value) { detail::put_be<8>(b, offset, value); }
+constexpr void put_be16(ByteSpan b, std::size_t offset, std::uint16_t value) {
+  detail::put_be<2>(b, offset, value);
+}
+constexpr void put_be24(ByteSpan b, std::size_t offset, std::uint32_t value) {
+  detail::put_be<3>(b, offset, value);
+}
+constexpr void put_be32(ByteSpan b, std::size_t offset, std::uint32_t value) {
+  detail::put_be<4>(b, offset, value);
+}
+constexpr void put_be48(ByteSpan b, std::size_t offset, std::uint64_t value) {
+  detail::put_be<6>(b, offset, value);
+}
+constexpr void put_be64(ByteSpan b, std::size_t offset, std::uint64_t value) {
+  detail::put_be<8>(b, offset, value);
+}
 
 inline ByteView as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline std::string_view as_text(ByteView bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 }  // namespace peerlane

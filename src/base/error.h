@@ -1,7 +1,7 @@
 // Errors are values on every path that data or a peer can reach: `Result<T>` is a T or an `Error`.
 //
-// An Error has an errno-style code, for those who branch on it, and a sentence for people, which says what was being done,
-// what went wrong, and where it helps what to do next. Making one with an empty sentence does not allocate.
+// An Error has an errno-style code, for those who branch on it, and a sentence for people, which says what was being
+// done, what went wrong, and where it helps what to do next. Making one with an empty sentence does not allocate.
 #pragma once
 
 #include <cerrno>

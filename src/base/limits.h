@@ -12,61 +12,65 @@ namespace peerlane::limits {
 
 using namespace std::chrono_literals;
 
-// --- Memory and queues of one reactor -----------------------------------------------------------------------------------
-inline constexpr unsigned kRingEntries = 1024;                    // submission queue of a reactor's io_uring
-inline constexpr std::size_t kReceiveBufferBytes = 64u << 10;     // one provided receive buffer
-inline constexpr unsigned kReceiveBuffers = 64;                   // provided receive buffers of a reactor; a power of two
-inline constexpr unsigned kStreamReceiveBacklog = 8;              // receive buffers that one stream may hold unread
-inline constexpr std::size_t kPoolBytes = 512u << 20;             // data buffers of a reactor, grown on demand
-inline constexpr std::size_t kPoolRegisteredBytes = 8u << 20;     // of these, registered with io_uring when the system lets us
-inline constexpr std::size_t kMaxBufferBytes = 1u << 20;          // one data buffer
-inline constexpr std::size_t kSendQueuePdus = 2048;               // PDUs a connection may have waiting to be sent
-inline constexpr unsigned kSendVectors = 256;                     // iovecs of one sendmsg
+// --- Memory and queues of one reactor ---
+inline constexpr unsigned kRingEntries = 1024;                 // submission queue of a reactor's io_uring
+inline constexpr std::size_t kReceiveBufferBytes = 64u << 10;  // one provided receive buffer
+inline constexpr unsigned kReceiveBuffers = 64;                // provided receive buffers of a reactor; a power of two
+inline constexpr unsigned kStreamReceiveBacklog = 8;           // receive buffers that one stream may hold unread
+inline constexpr std::size_t kPoolBytes = 512u << 20;          // data buffers of a reactor, grown on demand
+inline constexpr std::size_t kPoolRegisteredBytes =
+    8u << 20;                                             // of these, registered with io_uring when the system lets us
+inline constexpr std::size_t kMaxBufferBytes = 1u << 20;  // one data buffer
+inline constexpr std::size_t kSendQueuePdus = 2048;       // PDUs a connection may have waiting to be sent
+inline constexpr unsigned kSendVectors = 256;             // iovecs of one sendmsg
 
-// --- iSCSI: one connection, one session, one target -----------------------------------------------------------------------
+// --- iSCSI: one connection, one session, one target ---
 inline constexpr std::uint32_t kMaxRecvDataSegmentLength = 256u << 10;  // what we declare
 inline constexpr std::uint32_t kMaxBurstLength = 1u << 20;              // what we offer at most
 inline constexpr std::uint32_t kFirstBurstLength = 256u << 10;          // what we offer at most
 inline constexpr std::uint32_t kMaxOutstandingR2T = 8;                  // what we offer at most, per task
-inline constexpr std::uint32_t kLoginTextBytes = 64u << 10;       // text of one login or text negotiation (RFC 7143 §6.1: 64 KiB)
-inline constexpr unsigned kLoginPdus = 64;                        // Login requests of one login phase
-inline constexpr unsigned kTextKeys = 256;                        // keys of one negotiation
-inline constexpr unsigned kSendTargetsBytes = 1u << 20;           // a SendTargets answer
-inline constexpr std::uint32_t kCommandWindow = 128;              // MaxCmdSN - ExpCmdSN + 1 of an idle session
-inline constexpr unsigned kImmediateCommands = 16;                // immediate requests in progress per session
-inline constexpr std::size_t kSessionBufferBytes = 16u << 20;     // data buffers that one session may hold
-inline constexpr unsigned kAhsBytes = 255 * 4;                    // TotalAHSLength is one byte of four-byte words
-inline constexpr unsigned kSessions = 4096;                       // sessions of a server, all targets
-inline constexpr unsigned kLoginsPending = 512;                   // connections that have not finished login
-inline constexpr unsigned kUnitAttentions = 16;                   // queued unit attentions per I_T_L nexus
-inline constexpr unsigned kLuns = 256;                            // LUNs of a target
-inline constexpr unsigned kThreads = 256;                         // reactors of a server
-inline constexpr std::size_t kMinChapSecretBytes = 12;            // RFC 7143 §9.2.1: 96 bits
+inline constexpr std::uint32_t kLoginTextBytes =
+    64u << 10;                              // text of one login or text negotiation (RFC 7143 §6.1: 64 KiB)
+inline constexpr unsigned kLoginPdus = 64;  // Login requests of one login phase
+inline constexpr unsigned kTextKeys = 256;  // keys of one negotiation
+inline constexpr unsigned kSendTargetsBytes = 1u << 20;        // a SendTargets answer
+inline constexpr std::uint32_t kCommandWindow = 128;           // MaxCmdSN - ExpCmdSN + 1 of an idle session
+inline constexpr unsigned kImmediateCommands = 16;             // immediate requests in progress per session
+inline constexpr std::size_t kSessionBufferBytes = 16u << 20;  // data buffers that one session may hold
+inline constexpr unsigned kAhsBytes = 255 * 4;                 // TotalAHSLength is one byte of four-byte words
+inline constexpr unsigned kSessions = 4096;                    // sessions of a server, all targets
+inline constexpr unsigned kLoginsPending = 512;                // connections that have not finished login
+inline constexpr unsigned kUnitAttentions = 16;                // queued unit attentions per I_T_L nexus
+inline constexpr unsigned kLuns = 256;                         // LUNs of a target
+inline constexpr unsigned kThreads = 256;                      // reactors of a server
+inline constexpr std::size_t kMinChapSecretBytes = 12;         // RFC 7143 §9.2.1: 96 bits
 inline constexpr std::size_t kMaxChapSecretBytes = 255;
-inline constexpr std::size_t kConfigurationBytes = 4u << 20;      // a configuration file
+inline constexpr std::size_t kConfigurationBytes = 4u << 20;  // a configuration file
 
-// --- Time ------------------------------------------------------------------------------------------------------------------
-inline constexpr auto kLoginTimeout = 15s;          // from accept to full feature phase
-inline constexpr auto kNopInterval = 10s;           // silence of an initiator until we send a NOP-In
-inline constexpr auto kNopTimeout = 15s;            // NOP-In without an answer until the connection is dropped
-inline constexpr auto kSendTimeout = 30s;           // no progress of a send until the connection is dropped
-inline constexpr auto kDataOutTimeout = 60s;        // solicited data that does not come until the task is ended
-inline constexpr auto kDiscoveryIdle = 60s;         // silence of a discovery session until it is closed
-inline constexpr auto kLogoutTimeout = 5s;          // graceful stop: our asynchronous logout request to the initiator's Logout
-inline constexpr auto kAbortGrace = 2s;             // a task management function waits so long for the backend
-inline constexpr auto kStopMargin = 2s;              // after these two, a stop that is not done gives up
-inline constexpr auto kGrowthPoll = 2s;             // how often served disks are looked at for a new size
+// --- Time ---
+inline constexpr auto kLoginTimeout = 15s;    // from accept to full feature phase
+inline constexpr auto kNopInterval = 10s;     // silence of an initiator until we send a NOP-In
+inline constexpr auto kNopTimeout = 15s;      // NOP-In without an answer until the connection is dropped
+inline constexpr auto kSendTimeout = 30s;     // no progress of a send until the connection is dropped
+inline constexpr auto kDataOutTimeout = 60s;  // solicited data that does not come until the task is ended
+inline constexpr auto kDiscoveryIdle = 60s;   // silence of a discovery session until it is closed
+inline constexpr auto kLogoutTimeout = 5s;  // graceful stop: our asynchronous logout request to the initiator's Logout
+inline constexpr auto kAbortGrace = 2s;     // a task management function waits so long for the backend
+inline constexpr auto kStopMargin = 2s;     // after these two, a stop that is not done gives up
+inline constexpr auto kGrowthPoll = 2s;     // how often served disks are looked at for a new size
 
-// --- SCSI ------------------------------------------------------------------------------------------------------------------
+// --- SCSI ---
 inline constexpr std::size_t kMaxTransferBytes = 16u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH
 inline constexpr std::size_t kMaxUnmapBytes = 1u << 30;           // MAXIMUM UNMAP LBA COUNT, as bytes
 inline constexpr unsigned kMaxUnmapDescriptors = 256;             // MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT
-inline constexpr std::uint32_t kMaxUnmapBlocks = 1u << 20;        // MAXIMUM UNMAP LBA COUNT, where kMaxUnmapBytes allows more
-inline constexpr std::size_t kMaxWriteSameBytes = 1u << 30;       // MAXIMUM WRITE SAME LENGTH, as bytes
-inline constexpr std::size_t kMaxVerifyBytes = 256u << 20;        // VERIFY: what VERIFY(10) can name in blocks of 4096 bytes
-inline constexpr std::size_t kVerifyPieceBytes = 64u << 10;       // bytes of one comparison, kept besides the session's buffers
-inline constexpr std::size_t kMaxCdbBytes = 260;                  // extended CDBs (SPC-4 §4.2.4)
+inline constexpr std::size_t kMaxLbaStatusDescriptors = 128;      // of one GET LBA STATUS
+inline constexpr std::uint32_t kMaxUnmapBlocks = 1u << 20;  // MAXIMUM UNMAP LBA COUNT, where kMaxUnmapBytes allows more
+inline constexpr std::size_t kMaxWriteSameBytes = 1u << 30;  // MAXIMUM WRITE SAME LENGTH, as bytes
+inline constexpr std::size_t kMaxVerifyBytes = 256u << 20;   // VERIFY: what VERIFY(10) can name in blocks of 4096 bytes
+inline constexpr std::size_t kVerifyPieceBytes = 64u
+                                                 << 10;  // bytes of one comparison, kept besides the session's buffers
+inline constexpr std::size_t kMaxCdbBytes = 260;         // extended CDBs (SPC-4 §4.2.4)
 inline constexpr std::size_t kMaxParameterListBytes = 64u << 10;  // a parameter list sent with a command
 
 }  // namespace peerlane::limits

@@ -15,10 +15,14 @@ std::atomic<Level> lowest_level{Level::kInfo};
 
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarning: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
@@ -80,7 +84,9 @@ void init(Level lowest, bool json) {
   if (json) out.logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":%v})");
 }
 
-bool enabled(Level level) { return level >= lowest_level.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+  return level >= lowest_level.load(std::memory_order_relaxed);
+}
 
 void write(Level level, std::string_view line) {
   Output& out = output();

@@ -1,7 +1,7 @@
 // The log: one line per event, none per command, to standard error, as text or as JSON objects.
 //
-// A line names the session where there is one (initiator, target, ISID) and says what to do where something is to be done.
-// All functions are thread-safe. Before `init` is called, lines of level info and above go out as text.
+// A line names the session where there is one (initiator, target, ISID) and says what to do where something is to be
+// done. All functions are thread-safe. Before `init` is called, lines of level info and above go out as text.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,5 @@
-// Telling AddressSanitizer which pooled memory is in use, so that it sees use after return to a pool as it sees use after free.
+// Telling AddressSanitizer which pooled memory is in use, so that it sees use after return to a pool as it sees use
+// after free.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,12 @@ namespace peerlane {
 
 #if defined(PEERLANE_ASAN)
 inline constexpr bool kAddressSanitizer = true;
-inline void mark_unused(const void* memory, std::size_t size) { __asan_poison_memory_region(memory, size); }
-inline void mark_used(const void* memory, std::size_t size) { __asan_unpoison_memory_region(memory, size); }
+inline void mark_unused(const void* memory, std::size_t size) {
+  __asan_poison_memory_region(memory, size);
+}
+inline void mark_used(const void* memory, std::size_t size) {
+  __asan_unpoison_memory_region(memory, size);
+}
 #else
 inline constexpr bool kAddressSanitizer = false;
 inline void mark_unused(const void*, std::size_t) {}

@@ -9,8 +9,9 @@
 
 namespace peerlane {
 
-/// Parses a size in bytes: decimal digits, then optionally K, M, G, T or P (powers of 1024), optionally followed by "iB" or
-/// "B"; upper or lower case, one space allowed before the unit. Errors: EINVAL for anything else, ERANGE past 2^63-1.
+/// Parses a size in bytes: decimal digits, then optionally K, M, G, T or P (powers of 1024), optionally followed by
+/// "iB" or "B"; upper or lower case, one space allowed before the unit. Errors: EINVAL for anything else, ERANGE past
+/// 2^63-1.
 Result<std::uint64_t> parse_size(std::string_view text);
 
 /// A size for people: an exact multiple of a unit as that ("64 MiB"), otherwise with two decimals ("1.50 GiB").

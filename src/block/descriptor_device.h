@@ -1,5 +1,5 @@
-// What regular files and block devices have in common: a descriptor that is read and written through io_uring, and areas that
-// are deallocated and zeroed with fallocate(2), which the kernel has for both.
+// What regular files and block devices have in common: a descriptor that is read and written through io_uring, and
+// areas that are deallocated and zeroed with fallocate(2), which the kernel has for both.
 #pragma once
 
 #include <atomic>

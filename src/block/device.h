@@ -1,13 +1,13 @@
 // A disk. Everything in Peerlane is a way to reach one, to offer one, or to move data between two of them.
 //
-// A Device is opened once and used from every reactor at the same time: its operations are started on the reactor that calls
-// them (io::Reactor::current()) and complete there. Operations may run at the same time and complete in any order; who needs
-// an order waits. Offsets and lengths are bytes and multiples of the logical block size, within the size; the caller has
-// checked that (devices assert it). Buffers belong to the caller, stay in place until the operation completes, and are
-// aligned to `memory_alignment()`.
+// A Device is opened once and used from every reactor at the same time: its operations are started on the reactor that
+// calls them (io::Reactor::current()) and complete there. Operations may run at the same time and complete in any
+// order; who needs an order waits. Offsets and lengths are bytes and multiples of the logical block size, within the
+// size; the caller has checked that (devices assert it). Buffers belong to the caller, stay in place until the
+// operation completes, and are aligned to `memory_alignment()`.
 //
-// What a device cannot do by itself it does not offer: callers ask `capabilities()` first, so that a shorter way is taken where
-// there is one and never promised where there is none.
+// What a device cannot do by itself it does not offer: callers ask `capabilities()` first, so that a shorter way is
+// taken where there is one and never promised where there is none.
 //
 // Errors: ENOSPC (thin space exhausted), EROFS (read-only), EIO and whatever else the system reports, ENOTSUP for what
 // `capabilities()` denies.
@@ -27,25 +27,26 @@ namespace peerlane::block {
 /// What a device can do by itself, beyond reading and writing.
 struct Capabilities {
   bool read_only = false;
-  bool unmap = false;              // unmap() deallocates; unmapped blocks read as zeroes
-  bool write_zeroes = false;       // write_zeroes() without moving data
-  bool allocation = false;         // allocation() knows which blocks have space
-  bool volatile_cache = false;     // a completed write may be lost until flush(): WCE is 1
-  bool fua = false;                // write() with kFua is cheaper than write() and flush()
+  bool unmap = false;                   // unmap() deallocates; unmapped blocks read as zeroes
+  bool write_zeroes = false;            // write_zeroes() without moving data
+  bool allocation = false;              // allocation() knows which blocks have space
+  bool volatile_cache = false;          // a completed write may be lost until flush(): WCE is 1
+  bool fua = false;                     // write() with kFua is cheaper than write() and flush()
   std::uint32_t unmap_granularity = 0;  // bytes; 0: unknown or none
 };
 
 /// Its shape. Sizes are bytes.
 struct Geometry {
-  std::uint64_t size = 0;                    // a multiple of logical_block_size
-  std::uint32_t logical_block_size = 512;    // 512 or 4096
-  std::uint32_t physical_block_size = 512;   // a power-of-two multiple of the logical one
+  std::uint64_t size = 0;                   // a multiple of logical_block_size
+  std::uint32_t logical_block_size = 512;   // 512 or 4096
+  std::uint32_t physical_block_size = 512;  // a power-of-two multiple of the logical one
 };
 
 /// What a device is, for identifiers that must stay the same across restarts, and for people.
 struct Identity {
-  std::string spec;    // as the user named it, without secrets: "/srv/a.img", "ram:4G"
-  std::string stable;  // distinguishes this disk from all others on this host and survives a restart; empty: nothing does
+  std::string spec;  // as the user named it, without secrets: "/srv/a.img", "ram:4G"
+  std::string
+      stable;  // distinguishes this disk from all others on this host and survives a restart; empty: nothing does
 };
 
 /// A run of blocks in the same state.
@@ -78,18 +79,21 @@ class Device {
   /// Brings every write that completed before this call to stable storage.
   virtual io::Task<Result<void>> flush() = 0;
 
-  /// Deallocates the range as far as the device can; what it deallocates reads as zeroes afterwards. Needs capability `unmap`.
+  /// Deallocates the range as far as the device can; what it deallocates reads as zeroes afterwards. Needs capability
+  /// `unmap`.
   virtual io::Task<Result<void>> unmap(std::uint64_t offset, std::uint64_t length) = 0;
 
   /// Makes the range read as zeroes. `may_unmap`: the range need not keep its space. Needs capability `write_zeroes`.
   virtual io::Task<Result<void>> write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) = 0;
 
-  /// The states of the blocks from `offset` on, in order and without gaps, until `length` bytes are covered or `most` extents
-  /// are found. Needs capability `allocation`.
-  virtual io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length, std::size_t most) = 0;
+  /// The states of the blocks from `offset` on, in order and without gaps, until `length` bytes are covered or `most`
+  /// extents are found. Needs capability `allocation`.
+  virtual io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
+                                                           std::size_t most) = 0;
 
-  /// Asks the system for the size now; true if it changed, and geometry() then tells the new one. A device never shrinks below
-  /// what is served without an error on the blocks that are gone. May block for the time of a system call.
+  /// Asks the system for the size now; true if it changed, and geometry() then tells the new one. A device never
+  /// shrinks below what is served without an error on the blocks that are gone. May block for the time of a system
+  /// call.
   virtual Result<bool> refresh_size() = 0;
 };
 
@@ -97,11 +101,11 @@ class Device {
 struct OpenOptions {
   std::uint32_t logical_block_size = 0;  // 512 or 4096; 0: the device's own, or 512 where it has none
   bool read_only = false;
-  bool direct = true;                    // O_DIRECT where the file system can; false: through the kernel's page cache
+  bool direct = true;  // O_DIRECT where the file system can; false: through the kernel's page cache
 };
 
-/// Opens a disk by its spec: a path to a regular file or a block device, or ram:SIZE. A trailing part of a file that fills no
-/// logical block is not served. The error says what to give instead. Blocks; called at start-up.
+/// Opens a disk by its spec: a path to a regular file or a block device, or ram:SIZE. A trailing part of a file that
+/// fills no logical block is not served. The error says what to give instead. Blocks; called at start-up.
 Result<std::unique_ptr<Device>> open_device(const std::string& spec, const OpenOptions& options);
 
 }  // namespace peerlane::block

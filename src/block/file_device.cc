@@ -46,9 +46,10 @@ Result<int> open_file(const std::string& path, const OpenOptions& options, std::
   return fail(code, fmt::format("cannot open {}: {}{}", path, std::strerror(code), remedy));
 }
 
-/// One writer or many readers, by locks that belong to the open file. QEMU's image locks conflict with it, as they should.
+/// One writer or many readers, by locks that belong to the open file. QEMU's image locks conflict with it, as they
+/// should.
 Result<void> lock_file(int fd, const std::string& path, bool read_only) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
   lock.l_whence = SEEK_SET;
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return {};
@@ -89,7 +90,7 @@ Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const 
   const auto locked = lock_file(*fd, path, options.read_only);
   if (!locked) return std::unexpected(locked.error());
 
-  struct stat status {};
+  struct stat status{};
   if (fstat(*fd, &status) != 0) return std::unexpected(Error::from_errno(errno, "cannot ask for the size of " + path));
   const auto size = static_cast<std::uint64_t>(status.st_size);
   traits.geometry.size = size - size % traits.geometry.logical_block_size;
@@ -111,7 +112,7 @@ Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const 
 }
 
 Result<std::uint64_t> FileDevice::current_size() const {
-  struct stat status {};
+  struct stat status{};
   if (fstat(fd(), &status) != 0) return fail(errno);
   return static_cast<std::uint64_t>(status.st_size);
 }

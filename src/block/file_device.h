@@ -1,5 +1,5 @@
-// A regular file as a disk: sparse, read and written past the page cache where its file system can (O_DIRECT), unmapped by
-// punching holes, its allocation known from SEEK_HOLE and SEEK_DATA.
+// A regular file as a disk: sparse, read and written past the page cache where its file system can (O_DIRECT), unmapped
+// by punching holes, its allocation known from SEEK_HOLE and SEEK_DATA.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,8 @@ class FileDevice final : public DescriptorDevice {
   /// Opens the regular file at `path`, and locks it against a second writer. See open_device.
   static Result<std::unique_ptr<Device>> open(const std::string& path, const OpenOptions& options);
 
-  io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length, std::size_t most) override;
+  io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
+                                                   std::size_t most) override;
 
  private:
   using DescriptorDevice::DescriptorDevice;

@@ -37,7 +37,7 @@ class FileDeviceTest : public ::testing::Test {
   }
 
   std::uint64_t allocated() const {
-    struct stat status {};
+    struct stat status{};
     EXPECT_EQ(stat(path.c_str(), &status), 0);
     return static_cast<std::uint64_t>(status.st_blocks) * 512;
   }

@@ -44,8 +44,11 @@ Result<int> open_exclusively(const std::string& path, const OpenOptions& options
   const int fd = ::open(path.c_str(), access | O_CLOEXEC | (options.direct ? O_DIRECT : 0));
   if (fd >= 0) return fd;
   const int code = errno;
-  if (code == EBUSY) return fail(code, fmt::format("{} is in use, perhaps mounted; unmount it, or serve it read-only", path));
-  const char* const remedy = code == EACCES ? "; it takes root or the group disk" : code == EROFS ? "; serve it read-only" : "";
+  if (code == EBUSY)
+    return fail(code, fmt::format("{} is in use, perhaps mounted; unmount it, or serve it read-only", path));
+  const char* const remedy = code == EACCES  ? "; it takes root or the group disk"
+                             : code == EROFS ? "; serve it read-only"
+                                             : "";
   return fail(code, fmt::format("cannot open {}: {}{}", path, std::strerror(code), remedy));
 }
 
@@ -59,9 +62,10 @@ Result<std::unique_ptr<Device>> KernelDevice::open(const std::string& path, cons
   unsigned physical = 0;
   std::uint64_t size = 0;
   int kernel_read_only = 0;
-  struct stat status {};
+  struct stat status{};
   if (ioctl(*fd, BLKSSZGET, &logical) != 0 || ioctl(*fd, BLKPBSZGET, &physical) != 0 ||
-      ioctl(*fd, BLKGETSIZE64, &size) != 0 || ioctl(*fd, BLKROGET, &kernel_read_only) != 0 || fstat(*fd, &status) != 0) {
+      ioctl(*fd, BLKGETSIZE64, &size) != 0 || ioctl(*fd, BLKROGET, &kernel_read_only) != 0 ||
+      fstat(*fd, &status) != 0) {
     return std::unexpected(Error::from_errno(errno, "cannot ask for the geometry of " + path));
   }
   const auto own = static_cast<std::uint32_t>(logical);

@@ -1,5 +1,6 @@
-// A block device of this host (/dev/...) as a disk. Block sizes and what it can do by itself come from the kernel; areas are
-// discarded and zeroed with fallocate(2), which does what the BLKDISCARD and BLKZEROOUT requests do and can be awaited.
+// A block device of this host (/dev/...) as a disk. Block sizes and what it can do by itself come from the kernel;
+// areas are discarded and zeroed with fallocate(2), which does what the BLKDISCARD and BLKZEROOUT requests do and can
+// be awaited.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ class KernelDevice final : public DescriptorDevice {
   static Result<std::unique_ptr<Device>> open(const std::string& path, const OpenOptions& options);
 
   /// Block devices do not tell what is allocated.
-  io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length, std::size_t most) override;
+  io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
+                                                   std::size_t most) override;
 
  private:
   using DescriptorDevice::DescriptorDevice;

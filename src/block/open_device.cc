@@ -16,7 +16,7 @@ constexpr std::string_view kRamPrefix = "ram:";
 constexpr std::uint32_t kRamBlockSize = 512;
 
 Result<std::unique_ptr<Device>> open_path(const std::string& path, const OpenOptions& options) {
-  struct stat status {};
+  struct stat status{};
   if (stat(path.c_str(), &status) != 0) {
     const int code = errno;
     const std::string remedy =

@@ -27,7 +27,8 @@ std::string summary(const target::Declaration& declaration) {
 CheckCommand::CheckCommand(CLI::App& app) {
   CLI::App* const command = app.add_subcommand("check", "Explain every mistake of a configuration file");
   command->footer(R"(Exit codes: 0 the file can be served, 2 it cannot.
-Example: peerlane check /etc/peerlane.toml)");
+Example: peerlane check /etc/peerlane.toml
+)");
   command->add_option("FILE", file_, "The configuration file (TOML)")->required();
   command->add_flag("--json", json_, "Print the findings as one JSON object");
 }

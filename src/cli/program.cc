@@ -17,7 +17,8 @@ namespace {
 
 constexpr const char* kFooter =
     R"(Exit codes: 0 done, 1 something failed while running, 2 the command line or the configuration is wrong.
-`peerlane COMMAND --help` explains a command. Manual: peerlane(1).)";
+`peerlane COMMAND --help` explains a command. Manual: peerlane(1).
+)";
 
 /// CLI11 speaks through exceptions; they end here.
 ExitCode parse_and_run(CLI::App& app, int argc, char** argv, const std::function<ExitCode()>& run_chosen) {

@@ -30,7 +30,8 @@ Examples:
   peerlane serve --listen 127.0.0.1:0 --listen [::1]:0 ram:64M
       On two ports that the system chooses; the URLs tell which.
   peerlane serve --config /etc/peerlane.toml
-      What the file says: several targets, portals, access lists; see `peerlane check`.)";
+      What the file says: several targets, portals, access lists; see `peerlane check`.
+)";
 
 std::string json_line(const target::LunAddress& lun) {
   const nlohmann::ordered_json line = {

@@ -180,7 +180,7 @@ void add_options(CLI::App& command, ServeArguments& arguments) {
   command.add_option("--alias", arguments.alias, "A name of the target for people")->type_name("TEXT")->group(network);
   command
       .add_option("--threads", arguments.threads, "Threads that serve; connections are spread over them (default: 1)")
-      ->check(CLI::Range(1u, limits::kThreads))
+      ->check(CLI::Range(1u, limits::kThreads).description(""))
       ->type_name("N")
       ->group(network);
 
@@ -189,7 +189,7 @@ void add_options(CLI::App& command, ServeArguments& arguments) {
   command
       .add_option("--block-size", arguments.block_size,
                   "Logical block size (default: the disk's own, 512 for files and RAM)")
-      ->check(CLI::IsMember({512, 4096}))
+      ->check(CLI::IsMember({512, 4096}).description(""))
       ->type_name("512|4096")
       ->group(disks);
   command.add_flag("--write-through", arguments.write_through, "Answer a write when it is on stable storage")
@@ -242,7 +242,7 @@ void add_options(CLI::App& command, ServeArguments& arguments) {
   const std::string output = "Output";
   command.add_flag("--json", arguments.json, "Print a JSON object per LUN instead of its URL")->group(output);
   command.add_option("--log-level", arguments.log_level, "Lowest level that is logged (default: info)")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
       ->type_name("debug|info|warning|error")
       ->group(output);
   command.add_flag("--json-log", arguments.json_log, "Log JSON objects, one a line")->group(output);

@@ -70,7 +70,10 @@ bool BufferPool::try_serve(Waiter& waiter) {
   const std::size_t bytes = kClassBytes[class_for(waiter.size)];
   if (!waiter.share.has_room(bytes)) return false;
   auto buffer = allocate(waiter.size);
-  if (!buffer) return false;
+  if (!buffer) {
+    exhausted_ = true;
+    return false;
+  }
   waiter.share.bytes_out_ += bytes;
   buffer->share_ = &waiter.share;
   waiter.buffer = std::move(*buffer);
@@ -79,6 +82,7 @@ bool BufferPool::try_serve(Waiter& waiter) {
 
 void BufferPool::Waiter::await_suspend(std::coroutine_handle<> waiting) {
   handle = waiting;
+  ++share.waiting_;
   Waiter** end = &pool.first_waiter_;
   while (*end != nullptr) end = &(*end)->next;
   *end = this;
@@ -86,17 +90,19 @@ void BufferPool::Waiter::await_suspend(std::coroutine_handle<> waiting) {
   pool.executor_.defer(pool);
 }
 
-/// Serves those who wait, in order; one whose share is used up does not hold up the others. Whoever is resumed may give back
-/// or take buffers, and so change the queue: look from the start again.
+/// Serves those who wait, in order; one whose share is used up does not hold up the others. Whoever is resumed may give
+/// back or take buffers, and so change the queue: look from the start again.
 void BufferPool::run_deferred() {
+  exhausted_ = false;
   Waiter** at = &first_waiter_;
-  while (*at != nullptr) {
+  while (*at != nullptr && !exhausted_) {
     Waiter& waiter = **at;
     if (!try_serve(waiter)) {
       at = &waiter.next;
       continue;
     }
     *at = waiter.next;
+    --waiter.share.waiting_;
     waiter.handle.resume();
     at = &first_waiter_;
   }

@@ -1,7 +1,7 @@
 // Data buffers of one reactor: page-aligned, of a few fixed sizes, taken and returned without a heap allocation.
 //
-// A pool and its buffers belong to one reactor; nothing here is thread-safe. A buffer must be returned before its pool goes.
-// A BufferShare bounds what one user of the pool (a session) may hold, so that none can starve the others.
+// A pool and its buffers belong to one reactor; nothing here is thread-safe. A buffer must be returned before its pool
+// goes. A BufferShare bounds what one user of the pool (a session) may hold, so that none can starve the others.
 #pragma once
 
 #include <array>
@@ -35,6 +35,7 @@ class BufferShare {
   friend class BufferPool;
   std::size_t most_bytes_;
   std::size_t bytes_out_ = 0;
+  unsigned waiting_ = 0;  // for their turn
 };
 
 /// A data buffer, returned to its pool when it goes out of scope. Movable, not copyable; an empty one has size 0.
@@ -81,9 +82,9 @@ class Buffer {
 
 class BufferPool final : private Deferred {
  public:
-  /// A pool that grows on demand, in slabs of limits::kMaxBufferBytes, to at most `most_bytes`. The first `registered_bytes` of
-  /// it are one region that the reactor may register with io_uring (see region()). Those who wait for a buffer are resumed
-  /// through `executor`.
+  /// A pool that grows on demand, in slabs of limits::kMaxBufferBytes, to at most `most_bytes`. The first
+  /// `registered_bytes` of it are one region that the reactor may register with io_uring (see region()). Those who wait
+  /// for a buffer are resumed through `executor`.
   BufferPool(Executor& executor, std::size_t most_bytes, std::size_t registered_bytes);
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -92,8 +93,8 @@ class BufferPool final : private Deferred {
   /// A buffer of `size` bytes (1 to limits::kMaxBufferBytes), or nothing when the pool's limit is reached.
   std::optional<Buffer> allocate(std::size_t size);
 
-  /// A buffer of `size` bytes on `share`, awaited; waits its turn while the share or the pool is used up. The share must have
-  /// been made for at least limits::kMaxBufferBytes.
+  /// A buffer of `size` bytes on `share`, awaited; waits its turn while the share or the pool is used up. The share
+  /// must have been made for at least limits::kMaxBufferBytes.
   auto allocate(BufferShare& share, std::size_t size) { return Waiter{*this, share, size, {}, {}, nullptr}; }
 
   /// The region to register; the buffers in it come first.
@@ -117,7 +118,8 @@ class BufferPool final : private Deferred {
     std::coroutine_handle<> handle;
     Waiter* next;
 
-    bool await_ready() { return pool.first_waiter_ == nullptr && pool.try_serve(*this); }
+    // Nobody overtakes those who wait for the same thing: their share, or the pool.
+    bool await_ready() { return share.waiting_ == 0 && !pool.exhausted_ && pool.try_serve(*this); }
     void await_suspend(std::coroutine_handle<> waiting);
     Buffer await_resume() { return std::move(buffer); }
   };
@@ -129,6 +131,7 @@ class BufferPool final : private Deferred {
 
   Executor& executor_;
   Waiter* first_waiter_ = nullptr;
+  bool exhausted_ = false;  // somebody waits although his share has room
   std::size_t most_bytes_;
   std::size_t mapped_bytes_ = 0;
   std::size_t bytes_out_ = 0;

@@ -27,7 +27,8 @@ NoExecutor executor;
 TEST(BufferPool, GivesAlignedBuffersThatDoNotOverlap) {
   BufferPool pool(executor, 8 * kMiB, kMiB);
   std::vector<Buffer> buffers;
-  for (std::size_t size : {std::size_t{1}, std::size_t{4096}, std::size_t{4097}, std::size_t{100'000}, kMiB, std::size_t{512}}) {
+  for (std::size_t size :
+       {std::size_t{1}, std::size_t{4096}, std::size_t{4097}, std::size_t{100'000}, kMiB, std::size_t{512}}) {
     auto buffer = pool.allocate(size);
     ASSERT_TRUE(buffer.has_value());
     EXPECT_EQ(buffer->size(), size);

@@ -7,8 +7,8 @@
 
 namespace peerlane::io {
 
-/// A flag that coroutines wait for. Stays set until `reset`. Waiters are resumed in the order in which they came, from within
-/// `set`. Owned by whoever declares it; must outlive its waiters.
+/// A flag that coroutines wait for. Stays set until `reset`. Waiters are resumed in the order in which they came, from
+/// within `set`. Owned by whoever declares it; must outlive its waiters.
 class Event {
  public:
   Event() = default;

@@ -57,7 +57,8 @@ Task<void> run_on(Executor& home, Executor& other, std::function<Task<void>()> m
     co_return;
   }
   Event ended;
-  other.post([&home, &ended, make = std::move(make)]() mutable { spawn(run_and_report(home, std::move(make), ended)); });
+  other.post(
+      [&home, &ended, make = std::move(make)]() mutable { spawn(run_and_report(home, std::move(make), ended)); });
   co_await ended;
 }
 

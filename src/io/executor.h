@@ -1,5 +1,5 @@
-// What code above sockets and files needs of the reactor that runs it: time, timers, and a way in from other threads. The
-// reactor implements it; a simulation implements it with a virtual clock.
+// What code above sockets and files needs of the reactor that runs it: time, timers, and a way in from other threads.
+// The reactor implements it; a simulation implements it with a virtual clock.
 #pragma once
 
 #include <chrono>
@@ -16,8 +16,8 @@ using Duration = Clock::duration;
 
 class DeferredQueue;
 
-/// Something to be done at the end of the current round of the event loop, once however often it was asked for. Leaves the
-/// queue by itself when it is destroyed.
+/// Something to be done at the end of the current round of the event loop, once however often it was asked for. Leaves
+/// the queue by itself when it is destroyed.
 class Deferred {
  public:
   Deferred() = default;

@@ -33,7 +33,9 @@ struct FreeLists {
 
 thread_local FreeLists free_lists;
 
-constexpr std::size_t size_class(std::size_t size) { return (size + kStep - 1) / kStep; }
+constexpr std::size_t size_class(std::size_t size) {
+  return (size + kStep - 1) / kStep;
+}
 
 }  // namespace
 

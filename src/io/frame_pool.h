@@ -1,5 +1,5 @@
-// Memory for coroutine frames: per-thread free lists by size, so that starting a coroutine costs a few instructions and no
-// heap allocation once a thread has warmed up.
+// Memory for coroutine frames: per-thread free lists by size, so that starting a coroutine costs a few instructions and
+// no heap allocation once a thread has warmed up.
 //
 // A frame may be returned by another thread than the one that took it; it then joins that thread's lists. Under
 // AddressSanitizer every frame comes from the heap, so that use after free is seen.

@@ -79,7 +79,9 @@ Result<int> listen_on(const std::string& host, std::uint16_t port) {
   return fd;
 }
 
-void close_socket(int fd) { ::close(fd); }
+void close_socket(int fd) {
+  ::close(fd);
+}
 
 std::string local_address(int fd) {
   Address address;
@@ -93,7 +95,9 @@ std::string peer_address(int fd) {
   return getpeername(fd, address.get(), &address.length) == 0 ? format_address(address.storage) : "unknown";
 }
 
-Listener::Listener(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) { accepting_.listener = this; }
+Listener::Listener(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) {
+  accepting_.listener = this;
+}
 
 Listener::~Listener() {
   for (const int fd : accepted_) ::close(fd);
@@ -130,7 +134,8 @@ Task<Result<int>> Listener::accept() {
     }
     if (closing_) co_return fail(ECANCELED);
     const int error = std::exchange(last_error_, 0);
-    if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) co_await sleep(reactor_, kRetryDelay);
+    if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
+      co_await sleep(reactor_, kRetryDelay);
     if (closing_) continue;
     if (!armed_) arm();
     co_await changed_;

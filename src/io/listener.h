@@ -12,14 +12,15 @@
 
 namespace peerlane::io {
 
-/// Opens a listening socket on a numeric IPv4 or IPv6 address (without brackets); port 0: the system chooses. IPv6 sockets
-/// take IPv6 only. The caller owns the descriptor. The error names the address and what to do.
+/// Opens a listening socket on a numeric IPv4 or IPv6 address (without brackets); port 0: the system chooses. IPv6
+/// sockets take IPv6 only. The caller owns the descriptor. The error names the address and what to do.
 Result<int> listen_on(const std::string& host, std::uint16_t port);
 
 /// Closes a socket that no reactor uses.
 void close_socket(int fd);
 
-/// The numeric address of a socket's own or far end, "127.0.0.1:3260" or "[::1]:3260"; "unknown" if the system cannot tell.
+/// The numeric address of a socket's own or far end, "127.0.0.1:3260" or "[::1]:3260"; "unknown" if the system cannot
+/// tell.
 std::string local_address(int fd);
 std::string peer_address(int fd);
 

@@ -34,15 +34,20 @@ int open_ring(io_uring& ring, bool& defer_taskrun) {
 
 Error no_ring(int code) {
   switch (code) {
-    case ENOSYS: return {code, "this kernel has no io_uring; Peerlane needs Linux 5.19 or later with io_uring enabled"};
+    case ENOSYS:
+      return {code, "this kernel has no io_uring; Peerlane needs Linux 5.19 or later with io_uring enabled"};
     case EPERM:
     case EACCES:
-      return {code,
-              "io_uring is not allowed here: set the sysctl kernel.io_uring_disabled to 0, or allow the io_uring system "
-              "calls in the container's seccomp profile"};
+      return {
+          code,
+          "io_uring is not allowed here: set the sysctl kernel.io_uring_disabled to 0, or allow the io_uring system "
+          "calls in the container's seccomp profile"};
     case ENOMEM:
-      return {code, "no memory for an io_uring: raise the limit of locked memory (ulimit -l, or LimitMEMLOCK= of the service)"};
-    default: return Error::from_errno(code, "cannot create an io_uring");
+      return {
+          code,
+          "no memory for an io_uring: raise the limit of locked memory (ulimit -l, or LimitMEMLOCK= of the service)"};
+    default:
+      return Error::from_errno(code, "cannot create an io_uring");
   }
 }
 
@@ -102,6 +107,7 @@ Result<void> Reactor::open() {
 Reactor::~Reactor() {
   receive_buffers_.reset();
   if (ring_open_) io_uring_queue_exit(&ring_);
+  const std::scoped_lock lock(posted_mutex_);
   if (wakeup_fd_ >= 0) close(wakeup_fd_);
   if (current_reactor == this) current_reactor = nullptr;
 }
@@ -111,7 +117,9 @@ Reactor& Reactor::current() {
   return *current_reactor;
 }
 
-bool Reactor::here() const { return current_reactor == this; }
+bool Reactor::here() const {
+  return current_reactor == this;
+}
 
 void Reactor::run() {
   assert(here());
@@ -167,15 +175,14 @@ io_uring_sqe* Reactor::next_sqe() {
   return sqe;
 }
 
-// --- Work from other threads ------------------------------------------------------------------------------------------------
+// --- Work from other threads ---
 
 void Reactor::post(std::function<void()> work) {
-  bool first = false;
-  {
-    const std::scoped_lock lock(posted_mutex_);
-    first = posted_.empty();
-    posted_.push_back(std::move(work));
-  }
+  // The lock covers the wake-up as well: the work may end the reactor, which must not close the eventfd under our
+  // hands.
+  const std::scoped_lock lock(posted_mutex_);
+  const bool first = posted_.empty();
+  posted_.push_back(std::move(work));
   if (!first) return;
   const std::uint64_t one = 1;
   // Can only fail when the counter is full, and then the reactor wakes up anyway.
@@ -202,10 +209,14 @@ void Reactor::run_posted() {
   running_.clear();
 }
 
-// --- Timers -------------------------------------------------------------------------------------------------------------------
+// --- Timers ---
 
-void Reactor::arm(Timer& timer) { timers_.insert(&timer); }
-void Reactor::disarm(Timer& timer) { timers_.erase(&timer); }
+void Reactor::arm(Timer& timer) {
+  timers_.insert(&timer);
+}
+void Reactor::disarm(Timer& timer) {
+  timers_.erase(&timer);
+}
 
 void Reactor::fire_timers() {
   while (!timers_.empty() && (*timers_.begin())->when() <= now_) {
@@ -215,7 +226,7 @@ void Reactor::fire_timers() {
   }
 }
 
-// --- Files ----------------------------------------------------------------------------------------------------------------------
+// --- Files ---
 
 void Reactor::adopt_file(int fd) {
   if (!features_.registered_files || free_slots_.empty()) return;
@@ -248,7 +259,7 @@ bool Reactor::in_registered_buffers(ByteView bytes) const {
          bytes.data() + bytes.size() <= region.data() + region.size();
 }
 
-// --- Operations -----------------------------------------------------------------------------------------------------------------
+// --- Operations ---
 
 Reactor::Call Reactor::read(int fd, ByteSpan into, std::uint64_t offset) {
   io_uring_sqe* const sqe = next_sqe();

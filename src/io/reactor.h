@@ -1,12 +1,13 @@
-// A reactor: one thread's event loop over one io_uring, with the files, sockets, timers and buffers that the thread owns.
+// A reactor: one thread's event loop over one io_uring, with the files, sockets, timers and buffers that the thread
+// owns.
 //
-// A Reactor is created and run on one thread, and everything but post() and stop() is called on that thread only. Operations
-// are awaited by coroutines:
+// A Reactor is created and run on one thread, and everything but post() and stop() is called on that thread only.
+// Operations are awaited by coroutines:
 //
 //     const int got = co_await reactor.read(fd, bytes, offset);   // the result of the system call, or -errno
 //
-// What the kernel offers is probed when the reactor is created, and each feature has a plain fallback (see Features). Without
-// io_uring at all there is no reactor: create() says why.
+// What the kernel offers is probed when the reactor is created, and each feature has a plain fallback (see Features).
+// Without io_uring at all there is no reactor: create() says why.
 #pragma once
 
 #include <coroutine>
@@ -54,8 +55,8 @@ struct Features {
 
 class Reactor final : public Executor {
  public:
-  /// A reactor for the calling thread. Uses at most the features in `wanted`. Fails where io_uring is not to be had, with a
-  /// sentence for the user.
+  /// A reactor for the calling thread. Uses at most the features in `wanted`. Fails where io_uring is not to be had,
+  /// with a sentence for the user.
   static Result<std::unique_ptr<Reactor>> create(const Features& wanted = {});
   ~Reactor() override;
 
@@ -76,7 +77,7 @@ class Reactor final : public Executor {
   BufferPool& buffers() { return buffers_; }
   ReceiveBuffers& receive_buffers() { return *receive_buffers_; }
 
-  // --- Operations. Each is awaited once, and what it points to stays in place until then. ---------------------------------
+  // --- Operations. Each is awaited once, and what it points to stays in place until then. ---
 
   /// One request that gives one result.
   class [[nodiscard]] Call final : public Operation {

@@ -32,8 +32,8 @@ std::unique_ptr<ReceiveBuffers> ReceiveBuffers::create(io_uring& ring) {
     munmap(memory, kMemoryBytes);
     return nullptr;
   }
-  return std::unique_ptr<ReceiveBuffers>(new ReceiveBuffers(
-      ring, static_cast<io_uring_buf_ring*>(entries), {static_cast<std::uint8_t*>(memory), kMemoryBytes}));
+  return std::unique_ptr<ReceiveBuffers>(new ReceiveBuffers(ring, static_cast<io_uring_buf_ring*>(entries),
+                                                            {static_cast<std::uint8_t*>(memory), kMemoryBytes}));
 }
 
 ReceiveBuffers::ReceiveBuffers(io_uring& ring, io_uring_buf_ring* entries, ByteSpan memory)

@@ -1,5 +1,5 @@
-// The receive buffers of a reactor: a ring of buffers that the kernel picks from when bytes arrive, so that a connection that
-// is silent holds none (io_uring's provided buffers). Belongs to one reactor.
+// The receive buffers of a reactor: a ring of buffers that the kernel picks from when bytes arrive, so that a
+// connection that is silent holds none (io_uring's provided buffers). Belongs to one reactor.
 #pragma once
 
 #include <cstddef>

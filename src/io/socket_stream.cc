@@ -20,7 +20,9 @@ constexpr std::size_t kDirectBytes = 8u << 10;
 // While long data comes, a receive for the next header takes only so much of what follows it.
 constexpr std::size_t kBulkHeaderBytes = 1u << 10;
 
-void set_option(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
+void set_option(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof value);
+}
 
 void set_options(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -41,9 +43,11 @@ SocketStream::SocketStream(Reactor& reactor, int fd)
   reactor_.adopt_file(fd);
 }
 
-SocketStream::~SocketStream() { assert(fd_ < 0 && !armed_); }
+SocketStream::~SocketStream() {
+  assert(fd_ < 0 && !armed_);
+}
 
-// --- What has arrived ---------------------------------------------------------------------------------------------------------
+// --- What has arrived ---
 
 void SocketStream::release(Chunk& chunk) {
   if (chunk.id != kNoBuffer) reactor_.receive_buffers().put_back(chunk.id);
@@ -107,7 +111,7 @@ std::size_t SocketStream::take_buffered(ByteSpan into) {
   return taken;
 }
 
-// --- Receiving ------------------------------------------------------------------------------------------------------------------
+// --- Receiving ---
 
 void SocketStream::note_end(int result) {
   if (result == 0) {
@@ -226,7 +230,7 @@ Task<Result<void>> SocketStream::receive(ByteSpan into) {
   co_return Result<void>();
 }
 
-// --- Sending --------------------------------------------------------------------------------------------------------------------
+// --- Sending ---
 
 Task<Result<void>> SocketStream::send(std::span<const iovec> vectors) {
   std::vector<iovec> rest;  // only after a short send
@@ -251,7 +255,7 @@ Task<Result<void>> SocketStream::send(std::span<const iovec> vectors) {
   co_return Result<void>();
 }
 
-// --- The end --------------------------------------------------------------------------------------------------------------------
+// --- The end ---
 
 void SocketStream::shutdown() {
   if (shut_) return;

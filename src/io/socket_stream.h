@@ -1,8 +1,8 @@
 // A TCP connection as a Stream, on a reactor.
 //
-// Bytes arrive in buffers of the reactor's receive ring, by a multishot receive while a peer sends small pieces; long data
-// is received straight into its place, and then the multishot request rests for a while. Without a receive ring (see Features)
-// the stream has one buffer of its own.
+// Bytes arrive in buffers of the reactor's receive ring, by a multishot receive while a peer sends small pieces; long
+// data is received straight into its place, and then the multishot request rests for a while. Without a receive ring
+// (see Features) the stream has one buffer of its own.
 #pragma once
 
 #include <array>
@@ -67,8 +67,8 @@ class SocketStream final : public Stream {
   std::string peer_address_;
   std::string local_address_;
 
-  // What has arrived and was not consumed: the head, then the chunks in the order in which they came. The head is empty only
-  // if there are no chunks.
+  // What has arrived and was not consumed: the head, then the chunks in the order in which they came. The head is empty
+  // only if there are no chunks.
   Chunk head_;
   std::array<Chunk, limits::kReceiveBuffers + 1> chunks_;
   unsigned first_chunk_ = 0;
@@ -77,8 +77,8 @@ class SocketStream final : public Stream {
   std::vector<std::uint8_t> private_;                                   // where the ring has no buffer for us
 
   Receiving receiving_;
-  bool armed_ = false;           // receiving_ is with the kernel
-  bool canceling_ = false;       // and was asked to end
+  bool armed_ = false;      // receiving_ is with the kernel
+  bool canceling_ = false;  // and was asked to end
   bool shut_ = false;
   bool ring_exhausted_ = false;  // the last request found no buffer
   int error_ = 0;                // why nothing more will come; ENODATA: the peer has closed

@@ -83,8 +83,9 @@ std::vector<std::uint8_t> message(ByteView data) {
 }
 
 TEST_P(SocketStreamTest, DeliversEveryByteInOrderWhateverTheSizes) {
-  const std::vector<std::size_t> sizes{0,  1, 5000, 70'000, 3,   300'000, 0, 0,  8191, 8192, 8193, 65'536, 1'000'000, 12,
-                                       40, 1, 1,    1,      200, 2,       3, 64, 4088, 4096, 9,    131'072, 1,        1};
+  const std::vector<std::size_t> sizes{0,    1,      5000,      70'000, 3,  300'000, 0, 0, 8191, 8192,
+                                       8193, 65'536, 1'000'000, 12,     40, 1,       1, 1, 200,  2,
+                                       3,    64,     4088,      4096,   9,  131'072, 1, 1};
   std::vector<std::uint8_t> wire;
   std::vector<std::uint8_t> expected;
   std::size_t count = 0;
@@ -116,7 +117,8 @@ TEST_P(SocketStreamTest, DeliversEveryByteInOrderWhateverTheSizes) {
 Task<void> wait_and_hold(Reactor& reactor, Stream& stream, std::vector<std::uint8_t>& all, std::size_t total) {
   const auto some = co_await stream.wait_for(1);
   EXPECT_TRUE(some.has_value());
-  co_await sleep(reactor, 50ms);  // the sender goes on meanwhile: what we hold must stay bounded, and none of it be lost
+  co_await sleep(reactor,
+                 50ms);  // the sender goes on meanwhile: what we hold must stay bounded, and none of it be lost
   all.resize(total);
   const auto rest = co_await stream.receive(all);
   EXPECT_TRUE(rest.has_value());
@@ -156,7 +158,9 @@ Task<void> expect_end_of_wait(Reactor& reactor, Stream& stream) {
   EXPECT_FALSE(result.has_value());
 }
 
-TEST_P(SocketStreamTest, ShutdownEndsAWait) { testing::run(*reactor, expect_end_of_wait(*reactor, *stream)); }
+TEST_P(SocketStreamTest, ShutdownEndsAWait) {
+  testing::run(*reactor, expect_end_of_wait(*reactor, *stream));
+}
 
 Task<void> send_vectors(Stream& stream, const std::vector<iovec>& vectors) {
   const auto sent = co_await stream.send(vectors);

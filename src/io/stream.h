@@ -1,5 +1,5 @@
-// A connected byte stream in both directions: a TCP connection, or in tests a faulty imitation of one. Owned and used by one
-// reactor. One receiving and one sending coroutine at a time.
+// A connected byte stream in both directions: a TCP connection, or in tests a faulty imitation of one. Owned and used
+// by one reactor. One receiving and one sending coroutine at a time.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,8 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   virtual ~Stream() = default;
 
-  /// The bytes that have arrived and were not consumed, as far as they lie together. Valid until the next call but consume().
+  /// The bytes that have arrived and were not consumed, as far as they lie together. Valid until the next call but
+  /// consume().
   virtual ByteView buffered() const = 0;
 
   /// Waits until at least `least` bytes (at most 4 KiB) lie together in buffered(). Errors: ECONNRESET and the like;
@@ -40,8 +41,8 @@ class Stream {
   /// Ends the stream in both directions: what waits on it fails with ECONNABORTED or as the system says.
   virtual void shutdown() = 0;
 
-  /// Shuts down, and waits until nothing of the stream is under way; then it may be destroyed. Call it once, when neither a
-  /// receiving nor a sending coroutine is left.
+  /// Shuts down, and waits until nothing of the stream is under way; then it may be destroyed. Call it once, when
+  /// neither a receiving nor a sending coroutine is left.
   virtual Task<void> close() = 0;
 
   /// Both ends' numeric addresses, "127.0.0.1:3260" or "[::1]:3260".

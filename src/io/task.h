@@ -1,17 +1,17 @@
 // Task<T>: a coroutine that does something in steps and gives a T.
 //
-// A Task is lazy: it starts when it is awaited, or detached with `spawn`. It stays on the reactor (the thread) where it was
-// started; to run something on another reactor, see `io::run_on`. A child that completes without having to wait returns to
-// its parent as a plain call does: no trip through the event loop, no growth of the stack in loops.
+// A Task is lazy: it starts when it is awaited, or detached with `spawn`. It stays on the reactor (the thread) where it
+// was started; to run something on another reactor, see `io::run_on`. A child that completes without having to wait
+// returns to its parent as a plain call does: no trip through the event loop, no growth of the stack in loops.
 //
-// Frames come from io/frame_pool.h. Exceptions do not leave a Task: errors are values here, so an exception that reaches the
-// end of a Task ends the program.
+// Frames come from io/frame_pool.h. Exceptions do not leave a Task: errors are values here, so an exception that
+// reaches the end of a Task ends the program.
 //
 // g++ 12 miscompiles some coroutine expressions. House rules that keep clear of it: name the result of a co_await
-// (`auto result = co_await f(x);`) instead of nesting it in a larger expression or a condition; name the arguments of an
-// awaited call that own something (strings, vectors, lambdas with captures, all that a conversion would make): temporaries
-// there may be destroyed twice; no braced initializer lists there either; parameters of coroutines by value or by reference
-// to what outlives them; no coroutine lambdas with captures.
+// (`auto result = co_await f(x);`) instead of nesting it in a larger expression or a condition; name the arguments of
+// an awaited call that own something (strings, vectors, lambdas with captures, all that a conversion would make):
+// temporaries there may be destroyed twice; no braced initializer lists there either; parameters of coroutines by value
+// or by reference to what outlives them; no coroutine lambdas with captures.
 #pragma once
 
 #include <coroutine>
@@ -48,9 +48,13 @@ struct PromiseBase {
     template <typename Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
       switch (self.promise().state) {
-        case FrameState::kInline: break;
-        case FrameState::kAwaited: return self.promise().continuation;
-        case FrameState::kDetached: self.destroy(); break;
+        case FrameState::kInline:
+          break;
+        case FrameState::kAwaited:
+          return self.promise().continuation;
+        case FrameState::kDetached:
+          self.destroy();
+          break;
       }
       return std::noop_coroutine();
     }
@@ -128,8 +132,8 @@ inline Task<void> detail::Promise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<Promise>::from_promise(*this));
 }
 
-/// Starts `task` here and now and lets it run to its end by itself. Whoever owns what the task uses must keep that alive, or
-/// count the task in a Gate.
+/// Starts `task` here and now and lets it run to its end by itself. Whoever owns what the task uses must keep that
+/// alive, or count the task in a Gate.
 inline void spawn(Task<void> task) {
   const auto handle = std::exchange(task.handle_, nullptr);
   handle.resume();

@@ -10,7 +10,9 @@
 namespace peerlane::io {
 namespace {
 
-Task<int> add(int a, int b) { co_return a + b; }
+Task<int> add(int a, int b) {
+  co_return a + b;
+}
 
 Task<int> wait_then(Event& event, int value) {
   co_await event;
@@ -51,7 +53,9 @@ Task<void> hold(std::shared_ptr<int> value, Event& event) {
 TEST(Task, FramesAreFreedWhetherTheyRanOrNot) {
   auto value = std::make_shared<int>(0);
   Event event;
-  { const Task<void> never_started = hold(value, event); }
+  {
+    const Task<void> never_started = hold(value, event);
+  }
   EXPECT_EQ(value.use_count(), 1);
   spawn(hold(value, event));
   EXPECT_EQ(value.use_count(), 2);

@@ -95,9 +95,9 @@ const KeySpec& spec_of(Key key);
 const KeySpec* find_key(std::string_view name);
 
 /// The values that answer an offer instead of a value (RFC 7143 §6.2).
-inline constexpr std::string_view kNotUnderstood = "NotUnderstood";
-inline constexpr std::string_view kIrrelevant = "Irrelevant";
-inline constexpr std::string_view kReject = "Reject";
+inline constexpr std::string_view kAnswerNotUnderstood = "NotUnderstood";
+inline constexpr std::string_view kAnswerIrrelevant = "Irrelevant";
+inline constexpr std::string_view kAnswerReject = "Reject";
 
 /// In force until something else is negotiated or declared (RFC 7143 §13.12 to §13.17).
 inline constexpr std::uint32_t kDefaultMaxRecvDataSegmentLength = 8192;

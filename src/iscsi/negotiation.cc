@@ -11,7 +11,7 @@ namespace {
 
 // An answer to something we sent, or to nothing: it changes nothing, and gets no answer.
 bool is_answer_constant(std::string_view value) {
-  return value == kNotUnderstood || value == kIrrelevant || value == kReject;
+  return value == kAnswerNotUnderstood || value == kAnswerIrrelevant || value == kAnswerReject;
 }
 
 // Names, addresses and the like, which the caller handles where they may come.
@@ -53,7 +53,7 @@ Result<void> Negotiator::answer_one(Stage stage, const KeyValue& pair, TextWrite
   if (is_answer_constant(pair.value)) return {};
   const KeySpec* const spec = find_key(pair.key);
   if (spec == nullptr) {
-    answers.add(pair.key, kNotUnderstood);
+    answers.add(pair.key, kAnswerNotUnderstood);
     return {};
   }
   if (const auto refused = refusal(stage, *spec)) {
@@ -80,19 +80,19 @@ Result<void> Negotiator::answer_one(Stage stage, const KeyValue& pair, TextWrite
 
 // Why a key gets no value whatever is offered.
 std::optional<std::string_view> Negotiator::refusal(Stage stage, const KeySpec& spec) const {
-  if (spec.sender == Sender::kTarget) return kReject;
+  if (spec.sender == Sender::kTarget) return kAnswerReject;
   const bool full_feature = stage == Stage::kFullFeature;
   const bool allowed = spec.use == Use::kAlways || (spec.use == Use::kFullFeature && full_feature) ||
                        (spec.use == Use::kSecurity && stage == Stage::kSecurityNegotiation) ||
                        (spec.use == Use::kInitial && !full_feature) ||
                        (spec.use == Use::kLeading && !full_feature && (leading_ || !is_operational(spec.key)));
-  if (!allowed) return kReject;
-  if (discovery_ && spec.irrelevant_in_discovery) return kIrrelevant;
+  if (!allowed) return kAnswerReject;
+  if (discovery_ && spec.irrelevant_in_discovery) return kAnswerIrrelevant;
   return std::nullopt;
 }
 
 std::string Negotiator::decide(const KeySpec& spec, std::string_view value) {
-  if (value.size() > spec.value_bytes) return std::string(kReject);
+  if (value.size() > spec.value_bytes) return std::string(kAnswerReject);
   switch (spec.kind) {
     case Kind::kDeclarative:
     case Kind::kMinimum:
@@ -105,16 +105,16 @@ std::string Negotiator::decide(const KeySpec& spec, std::string_view value) {
       return decide_list(spec, value);
     case Kind::kObsoleteSwitch:
       // RFC 7143 §13.25 prefers Reject and allows No, which older initiators take better.
-      return std::string(parse_boolean(value) ? boolean_text(false) : kReject);
+      return std::string(parse_boolean(value) ? boolean_text(false) : kAnswerReject);
     case Kind::kObsoleteRange:
-      return std::string(kReject);
+      return std::string(kAnswerReject);
   }
-  return std::string(kReject);
+  return std::string(kAnswerReject);
 }
 
 std::string Negotiator::decide_number(const KeySpec& spec, std::string_view value) {
   const auto number = parse_number(value);
-  if (!number || *number < spec.low || *number > spec.high) return std::string(kReject);
+  if (!number || *number < spec.low || *number > spec.high) return std::string(kAnswerReject);
   const auto offered = static_cast<std::uint32_t>(*number);
   const auto settle = [&](std::uint32_t ours) { return combine_numbers(spec.kind, offered, ours); };
 
@@ -149,14 +149,14 @@ std::string Negotiator::decide_number(const KeySpec& spec, std::string_view valu
       result = parameters_.protocol_level = narrow<std::uint8_t>(settle(preferences_.protocol_level));
       break;
     default:
-      return std::string(kReject);
+      return std::string(kAnswerReject);
   }
   return fmt::to_string(result);
 }
 
 std::string Negotiator::decide_boolean(const KeySpec& spec, std::string_view value) {
   const auto offered = parse_boolean(value);
-  if (!offered) return std::string(kReject);
+  if (!offered) return std::string(kAnswerReject);
   const auto settle = [&](bool ours) { return combine_booleans(spec.kind, *offered, ours); };
 
   bool result = false;
@@ -174,7 +174,7 @@ std::string Negotiator::decide_boolean(const KeySpec& spec, std::string_view val
       result = parameters_.data_sequence_in_order = settle(preferences_.data_sequence_in_order);
       break;
     default:
-      return std::string(kReject);
+      return std::string(kAnswerReject);
   }
   return std::string(boolean_text(result));
 }
@@ -197,7 +197,7 @@ std::string Negotiator::decide_list(const KeySpec& spec, std::string_view value)
       return std::string(offered);
     }
   }
-  return std::string(kReject);
+  return std::string(kAnswerReject);
 }
 
 void Negotiator::declare(TextWriter& answers) {

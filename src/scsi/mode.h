@@ -30,8 +30,7 @@ inline constexpr std::uint8_t kAllSubpages = 0xff;
 /// PC of MODE SENSE (SPC-4 table 160): which values are wanted.
 enum class PageControl : std::uint8_t { kCurrent = 0, kChangeable = 1, kDefault = 2, kSaved = 3 };
 
-// --- Header and block descriptor (SPC-4 §7.5.5 and §7.5.6, SBC-4 §6.5.2)
-// ----------------------------------------------------
+// --- Header and block descriptor (SPC-4 §7.5.5 and §7.5.6, SBC-4 §6.5.2) ---
 
 struct ModeHeader {
   std::uint16_t data_length = 0;  // MODE DATA LENGTH: the bytes that follow this field
@@ -67,8 +66,7 @@ std::size_t encode_long_block_descriptor(const BlockDescriptor& descriptor, Byte
 std::optional<BlockDescriptor> decode_short_block_descriptor(ByteView bytes);
 std::optional<BlockDescriptor> decode_long_block_descriptor(ByteView bytes);
 
-// --- Pages
-// ------------------------------------------------------------------------------------------------------------------
+// --- Pages ---
 
 /// A mode page among others: its code and its bytes, header included.
 struct ModePageView {

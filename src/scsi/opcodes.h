@@ -35,6 +35,7 @@ enum class OperationCode : std::uint8_t {
 
 /// Service actions of SERVICE ACTION IN(16).
 inline constexpr std::uint8_t kReadCapacity16 = 0x10;
+inline constexpr std::uint8_t kGetLbaStatus = 0x12;
 /// Service actions of MAINTENANCE IN.
 inline constexpr std::uint8_t kReportSupportedOperationCodes = 0x0c;
 

@@ -157,9 +157,8 @@ std::size_t encode_device_identification(Peripheral peripheral, std::span<const 
   std::size_t body_bytes = 0;
   std::size_t count = 0;
   for (const Designator& designator : designators) {
-    assert(designator.bytes.size() <= kMostDesignatorBytes);
     const std::size_t size = kDesignatorHeaderBytes + designator.bytes.size();
-    if (kVpdHeaderBytes + body_bytes + size > out.size()) break;
+    if (designator.bytes.size() > kMostDesignatorBytes || kVpdHeaderBytes + body_bytes + size > out.size()) break;
     body_bytes += size;
     ++count;
   }

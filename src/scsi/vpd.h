@@ -29,21 +29,18 @@ enum class VpdPage : std::uint8_t {
 inline constexpr std::size_t kVpdHeaderBytes = 4;
 inline constexpr std::size_t kMaxVpdBytes = 2048;
 
-// --- 00h: supported VPD pages (SPC-4 §7.8.16)
-// -----------------------------------------------------------------------------
+// --- 00h: supported VPD pages (SPC-4 §7.8.16) ---
 
 /// `pages` in ascending order, with 00h.
 std::size_t encode_supported_pages(Peripheral peripheral, std::span<const VpdPage> pages, ByteSpan out);
 std::optional<std::vector<VpdPage>> decode_supported_pages(ByteView page);
 
-// --- 80h: unit serial number (SPC-4 §7.8.18)
-// --------------------------------------------------------------------------------
+// --- 80h: unit serial number (SPC-4 §7.8.18) ---
 
 std::size_t encode_unit_serial_number(Peripheral peripheral, std::string_view serial, ByteSpan out);
 std::optional<std::string> decode_unit_serial_number(ByteView page);
 
-// --- 83h: device identification (SPC-4 §7.8.6)
-// ------------------------------------------------------------------------------
+// --- 83h: device identification (SPC-4 §7.8.6) ---
 
 /// ASSOCIATION.
 enum class Association : std::uint8_t { kLogicalUnit = 0, kTargetPort = 1, kTargetDevice = 2 };
@@ -96,12 +93,11 @@ Designator target_port_group_designator(std::uint16_t group);
 /// A SCSI name string (§7.8.6.11); for iSCSI the names of RFC 7143 §4.2.7. NUL-terminated and padded to four bytes.
 Designator scsi_name_designator(Association association, std::string_view name);
 
-/// Those descriptors that fit are written.
+/// Writes the descriptors up to the first that does not fit.
 std::size_t encode_device_identification(Peripheral peripheral, std::span<const Designator> designators, ByteSpan out);
 std::optional<std::vector<Designator>> decode_device_identification(ByteView page);
 
-// --- B0h: block limits (SBC-4 §6.6.4)
-// ---------------------------------------------------------------------------------------
+// --- B0h: block limits (SBC-4 §6.6.4) ---
 
 /// Lengths are logical blocks; 0 where the device states none.
 struct BlockLimits {
@@ -123,8 +119,7 @@ struct BlockLimits {
 std::size_t encode_block_limits(Peripheral peripheral, const BlockLimits& limits, ByteSpan out);
 std::optional<BlockLimits> decode_block_limits(ByteView page);
 
-// --- B1h: block device characteristics (SBC-4 §6.6.3)
-// -----------------------------------------------------------------------
+// --- B1h: block device characteristics (SBC-4 §6.6.3) ---
 
 inline constexpr std::uint16_t kNonRotating = 0x0001;
 
@@ -132,8 +127,7 @@ inline constexpr std::uint16_t kNonRotating = 0x0001;
 std::size_t encode_block_device_characteristics(Peripheral peripheral, std::uint16_t rotation_rate, ByteSpan out);
 std::optional<std::uint16_t> decode_block_device_characteristics(ByteView page);
 
-// --- B2h: logical block provisioning (SBC-4 §6.6.6)
-// -------------------------------------------------------------------------
+// --- B2h: logical block provisioning (SBC-4 §6.6.6) ---
 
 /// PROVISIONING TYPE.
 enum class ProvisioningType : std::uint8_t { kFull = 0, kResource = 1, kThin = 2 };

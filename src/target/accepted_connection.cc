@@ -82,13 +82,14 @@ io::Task<void> AcceptedConnection::run() {
   stream_.shutdown();
 }
 
-// --- Login ----------------------------------------------------------------------------------------------------------------------
+// --- Login ---
 
 /// Receives the data segment as far as the login wants to know it.
 io::Task<Result<void>> AcceptedConnection::read_data(std::vector<std::uint8_t>& data) {
-  data.resize(std::min(reader_.data_left(), Login::kMaxSegmentBytes + 1));
+  const bool too_long = reader_.data_left() > Login::kMaxSegmentBytes;
+  data.resize(too_long ? Login::kMaxSegmentBytes + 1 : reader_.data_left());
   auto got = co_await reader_.read(data);
-  if (!got || reader_.data_left() != 0) co_return got;
+  if (!got || too_long) co_return got;
   auto finished = co_await reader_.finish();
   if (!finished) co_return std::unexpected(finished.error());
   co_return Result<void>();
@@ -99,8 +100,7 @@ io::Task<Result<void>> AcceptedConnection::reply(const Login::Reply& reply) {
   reply.header.encode(header);
   static constexpr std::array<std::uint8_t, 3> kPadding{};
   const std::array<iovec, 3> vectors{
-      iovec{header.data(), header.size()},
-      iovec{const_cast<std::uint8_t*>(reply.data.data()), reply.data.size()},
+      iovec{header.data(), header.size()}, iovec{const_cast<std::uint8_t*>(reply.data.data()), reply.data.size()},
       iovec{const_cast<std::uint8_t*>(kPadding.data()), iscsi::padded(reply.data.size()) - reply.data.size()}};
   auto sent = co_await stream_.send(vectors);
   co_return sent;
@@ -130,7 +130,9 @@ io::Task<bool> AcceptedConnection::log_in() {
   }
 }
 
-LoginResult<LoginTerms> AcceptedConnection::find_target(const LoginQuery& query) { return service_.find_target(query); }
+LoginResult<LoginTerms> AcceptedConnection::find_target(const LoginQuery& query) {
+  return service_.find_target(query);
+}
 
 std::optional<ExistingSession> AcceptedConnection::find_session(const LoginOutcome& outcome) {
   const auto found = service_.sessions().find(key_of(outcome));
@@ -141,8 +143,8 @@ std::optional<ExistingSession> AcceptedConnection::find_session(const LoginOutco
 LoginResult<void> AcceptedConnection::open_session(LoginOutcome& outcome) {
   place_ = service_.sessions().open(key_of(outcome), outcome.cid, outcome.kind == LoginKind::kContinuation);
   if (!place_) {
-    return std::unexpected(LoginRefusal{iscsi::LoginStatus::kOutOfResources,
-                                        fmt::format("there are {} sessions already", limits::kSessions), {}});
+    return std::unexpected(LoginRefusal{
+        iscsi::LoginStatus::kOutOfResources, fmt::format("there are {} sessions already", limits::kSessions), {}});
   }
   outcome.tsih = place_->tsih;
   return {};
@@ -168,22 +170,22 @@ io::Task<bool> AcceptedConnection::open_session(iscsi::LoginResponse& response) 
     co_await io::run_on(executor_, replaced->executor(), std::move(work));
   }
   if (stopping_) co_return false;
-  SessionIdentity identity{outcome.initiator,        outcome.initiator_alias, outcome.isid, outcome.tsih,
-                           outcome.portal_group_tag, node};
+  SessionIdentity identity{outcome.initiator, outcome.initiator_alias,  outcome.isid,
+                           outcome.tsih,      outcome.portal_group_tag, node};
   if (node != nullptr && !legacy.nexus) {
     std::uint64_t isid = 0;
     for (const std::uint8_t byte : outcome.isid) isid = isid << 8 | byte;
     legacy.nexus = node->device.attach({outcome.initiator, isid, outcome.portal_group_tag});
   }
-  session_ = std::make_shared<Session>(executor_, buffers_, std::move(identity), legacy.exp_cmd_sn,
-                                       std::move(legacy.nexus));
+  session_ =
+      std::make_shared<Session>(executor_, buffers_, std::move(identity), legacy.exp_cmd_sn, std::move(legacy.nexus));
   session_->parameters() = legacy.parameters;
   response.exp_cmd_sn = session_->window().exp_cmd_sn();
   response.max_cmd_sn = session_->window().max_cmd_sn();
   co_return service_.sessions().attach(place_->ticket, session_);
 }
 
-// --- Full feature phase -----------------------------------------------------------------------------------------------------------
+// --- Full feature phase ---
 
 io::Task<void> AcceptedConnection::serve() {
   const LoginOutcome& outcome = login_.outcome();

@@ -1,4 +1,5 @@
-// A connection from accept to close: login within its time limit, the session it opens or takes over, full feature phase.
+// A connection from accept to close: login within its time limit, the session it opens or takes over, full feature
+// phase.
 #pragma once
 
 #include <cstdint>

@@ -15,8 +15,8 @@ std::optional<Completion> refuse(scsi::SenseKey key, scsi::SenseCode code) {
   return Completion::check(sense);
 }
 
-/// A write for which the initiator is prepared to read would write nothing and still succeed. A read without room for its
-/// data does no harm, and shows in the residual count.
+/// A write for which the initiator is prepared to read would write nothing and still succeed. A read without room for
+/// its data does no harm, and shows in the residual count.
 bool directions_agree(const CommandContext& context) {
   return context.description.direction != DataDirection::kOut || context.command.data_in_length() == 0;
 }

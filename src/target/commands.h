@@ -15,8 +15,7 @@
 
 namespace peerlane::target {
 
-// --- commands_primary.cc: any SCSI device (SPC-4)
-// ---------------------------------------------------------------------------
+// --- commands_primary.cc: any SCSI device (SPC-4) ---
 Answer test_unit_ready(const CommandContext& context, ByteSpan out);
 Answer request_sense(const CommandContext& context, ByteSpan out);
 Answer report_luns(const CommandContext& context, ByteSpan out);
@@ -25,39 +24,35 @@ Answer report_supported_operation_codes(const CommandContext& context, ByteSpan 
 Answer request_sense_without_unit(ByteView cdb, ByteSpan out);
 Answer report_luns_without_unit(ByteView cdb, NexusView& view, ByteSpan out);
 
-// --- commands_inquiry.cc
-// ----------------------------------------------------------------------------------------------------
+// --- commands_inquiry.cc ---
 Answer inquiry(const CommandContext& context, ByteSpan out);
 Answer inquiry_without_unit(ByteView cdb, ByteSpan out);
 
-// --- commands_mode.cc
-// -------------------------------------------------------------------------------------------------------
+// --- commands_mode.cc ---
 Answer mode_sense_6(const CommandContext& context, ByteSpan out);
 Answer mode_sense_10(const CommandContext& context, ByteSpan out);
 
-// --- commands_capacity.cc
-// ---------------------------------------------------------------------------------------------------
+// --- commands_capacity.cc ---
 Answer read_capacity_10(const CommandContext& context, ByteSpan out);
 Answer read_capacity_16(const CommandContext& context, ByteSpan out);
 
-// --- commands_medium.cc: blocks to and from the medium (SBC-4)
-// --------------------------------------------------------------
+// --- commands_medium.cc: blocks to and from the medium (SBC-4) ---
 io::Task<Completion> read_blocks(CommandContext context);
 io::Task<Completion> write_blocks(CommandContext context);
 io::Task<Completion> synchronize_cache(CommandContext context);
 io::Task<Completion> start_stop_unit(CommandContext context);
 
-// --- commands_verify.cc
-// -----------------------------------------------------------------------------------------------------
+// --- commands_verify.cc ---
 io::Task<Completion> verify_blocks(CommandContext context);
 
-// --- commands_provisioning.cc
-// -----------------------------------------------------------------------------------------------
+// --- commands_provisioning.cc ---
 io::Task<Completion> unmap_blocks(CommandContext context);
 io::Task<Completion> write_same(CommandContext context);
 
-// --- commands_common.cc
-// -----------------------------------------------------------------------------------------------------
+// --- commands_lba_status.cc ---
+io::Task<Completion> get_lba_status(CommandContext context);
+
+// --- commands_common.cc ---
 
 /// Sends the `size` bytes of parameter data at the start of `buffer`, cut to the allocation length of the CDB.
 void send_answer(Command& command, const CommandDescription& description, io::Buffer buffer, std::size_t size);

@@ -34,8 +34,7 @@ Answer standard_inquiry(const CommandContext& context, ByteSpan out) {
   return scsi::encode_inquiry(data, out);
 }
 
-// --- Vital product data
-// -----------------------------------------------------------------------------------------------------
+// --- Vital product data ---
 
 std::size_t supported_pages(const CommandContext& context, ByteSpan out);
 
@@ -69,8 +68,10 @@ std::size_t block_limits(const CommandContext& context, ByteSpan out) {
   if (unit.capabilities().unmap) {
     page.max_unmap_blocks = std::min(blocks(limits::kMaxUnmapBytes), limits::kMaxUnmapBlocks);
     page.max_unmap_descriptors = limits::kMaxUnmapDescriptors;
-    if (unit.capabilities().unmap_granularity != 0) {
-      page.unmap_granularity = std::max(blocks(unit.capabilities().unmap_granularity), 1u);
+    // A granularity of one block says nothing; with blocks of 4096 bytes QEMU 7.2 ends in an assertion when it sees
+    // one.
+    if (blocks(unit.capabilities().unmap_granularity) > 1) {
+      page.unmap_granularity = blocks(unit.capabilities().unmap_granularity);
       page.unmap_alignment = 0;
     }
   }

@@ -33,8 +33,7 @@ LogicalUnitOptions write_through() {
   return options;
 }
 
-// --- READ
-// -------------------------------------------------------------------------------------------------------------------
+// --- READ ---
 
 TEST_F(MediumTest, EveryFormOfReadReadsItsBlocks) {
   start();
@@ -133,8 +132,7 @@ TEST_F(MediumTest, ReadsOfDisksWithLargeBlocks) {
   EXPECT_EQ(read.data_in(), repeated(4096, 0x77));
 }
 
-// --- WRITE
-// ------------------------------------------------------------------------------------------------------------------
+// --- WRITE ---
 
 TEST_F(MediumTest, EveryFormOfWriteWritesItsBlocks) {
   start();
@@ -284,8 +282,7 @@ TEST_F(MediumTest, MediumIsBusyWhileAnAbortedWriteIsStillOut) {
   expect_good(execute(FakeCommand({0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, 512)));
 }
 
-// --- SYNCHRONIZE CACHE, START STOP UNIT
-// -------------------------------------------------------------------------------------
+// --- SYNCHRONIZE CACHE, START STOP UNIT ---
 
 TEST_F(MediumTest, SynchronizeCacheFlushesBeforeItsStatus) {
   start_with_cache(false);

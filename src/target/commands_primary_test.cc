@@ -36,8 +36,7 @@ class PrimaryTest : public testing::UnitTest {
   }
 };
 
-// --- INQUIRY
-// ----------------------------------------------------------------------------------------------------------------
+// --- INQUIRY ---
 
 TEST_F(PrimaryTest, StandardInquiry) {
   LogicalUnitOptions options;
@@ -133,8 +132,7 @@ TEST_F(PrimaryTest, ProvisioningFollowsTheDevice) {
   EXPECT_EQ(scsi::decode_block_limits(vpd(0xb0))->max_unmap_descriptors, 0u);
 }
 
-// --- REQUEST SENSE, REPORT LUNS
-// ---------------------------------------------------------------------------------------------
+// --- REQUEST SENSE, REPORT LUNS ---
 
 TEST_F(PrimaryTest, RequestSenseInBothFormats) {
   start();
@@ -164,8 +162,7 @@ TEST_F(PrimaryTest, ReportLuns) {
   EXPECT_EQ(view.cleared, codes::kReportedLunsChanged);
 }
 
-// --- MODE SENSE
-// -------------------------------------------------------------------------------------------------------------
+// --- MODE SENSE ---
 
 /// The codes of the pages after header and block descriptors.
 std::vector<scsi::ModePageCode> codes_of(ByteView pages) {
@@ -254,8 +251,7 @@ TEST_F(PrimaryTest, ModePagesThatDoNotExist) {
   expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x3f, 0x01, 255, 0}, 255)), 3, std::nullopt);
 }
 
-// --- READ CAPACITY
-// ----------------------------------------------------------------------------------------------------------
+// --- READ CAPACITY ---
 
 TEST_F(PrimaryTest, ReadCapacity) {
   prepare();
@@ -275,8 +271,7 @@ TEST_F(PrimaryTest, ReadCapacity) {
   }
 }
 
-// --- REPORT SUPPORTED OPERATION CODES
-// ---------------------------------------------------------------------------------------
+// --- REPORT SUPPORTED OPERATION CODES ---
 
 FakeCommand rsoc(unsigned options, unsigned operation = 0, unsigned service_action = 0) {
   return FakeCommand({0xa3, 0x0c, options, operation, service_action >> 8, service_action & 0xff, 0, 0, 16, 0, 0, 0},
@@ -311,7 +306,7 @@ TEST_F(PrimaryTest, CommandsThatDoNotExistAreReportedSo) {
   };
   EXPECT_EQ(support(rsoc(1, 0xff)), scsi::Support::kNot);
   EXPECT_EQ(support(rsoc(2, 0xff, 1)), scsi::Support::kNot);
-  EXPECT_EQ(support(rsoc(2, 0x9e, 0x12)), scsi::Support::kNot);
+  EXPECT_EQ(support(rsoc(2, 0x9e, 0x13)), scsi::Support::kNot);
   EXPECT_EQ(support(rsoc(2, 0x9e, 0x110)), scsi::Support::kNot);
   EXPECT_EQ(support(rsoc(3, 0x28, 1)), scsi::Support::kNot);
   EXPECT_EQ(support(rsoc(3, 0x28, 0)), scsi::Support::kStandard);
@@ -322,7 +317,8 @@ TEST_F(PrimaryTest, CommandsThatDoNotExistAreReportedSo) {
   device->claims.unmap = false;
   start();
   EXPECT_EQ(support(rsoc(1, 0x42)), scsi::Support::kNot);
-  EXPECT_EQ(scsi::decode_supported_commands(answer(rsoc(0)))->size(), command_table().size() - 1);
+  EXPECT_EQ(support(rsoc(2, 0x9e, 0x12)), scsi::Support::kNot);
+  EXPECT_EQ(scsi::decode_supported_commands(answer(rsoc(0)))->size(), command_table().size() - 2);
 }
 
 TEST_F(PrimaryTest, ReadsReportDpoAndFuaAsModeSenseDoes) {

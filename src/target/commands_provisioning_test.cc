@@ -30,8 +30,7 @@ class ProvisioningTest : public testing::UnitTest {
   }
 };
 
-// --- UNMAP
-// ------------------------------------------------------------------------------------------------------------------
+// --- UNMAP ---
 
 TEST_F(ProvisioningTest, UnmapUnmapsItsRanges) {
   start();
@@ -105,8 +104,7 @@ TEST_F(ProvisioningTest, ADeviceThatCannotUnmapHasNoUnmap) {
   EXPECT_TRUE(device->log.empty());
 }
 
-// --- WRITE SAME
-// -------------------------------------------------------------------------------------------------------------
+// --- WRITE SAME ---
 
 FakeCommand write_same_10(unsigned flags, unsigned lba, unsigned count) {
   return FakeCommand({0x41, flags, 0, 0, lba >> 8, lba & 0xff, 0, count >> 8, count & 0xff, 0});

@@ -16,7 +16,9 @@ namespace {
 
 constexpr auto kWatchInterval = std::chrono::seconds(1);
 
-scsi::Sense aborted_command(scsi::SenseCode code) { return {scsi::SenseKey::kAbortedCommand, code, {}, {}}; }
+scsi::Sense aborted_command(scsi::SenseCode code) {
+  return {scsi::SenseKey::kAbortedCommand, code, {}, {}};
+}
 
 }  // namespace
 
@@ -40,9 +42,11 @@ Connection::Connection(ConnectionHost& host, io::Executor& executor, io::Stream&
   session_->set_connection(this);
 }
 
-Connection::~Connection() { session_->set_connection(nullptr); }
+Connection::~Connection() {
+  session_->set_connection(nullptr);
+}
 
-// --- The end --------------------------------------------------------------------------------------------------------------------
+// --- The end ---
 
 void Connection::close(std::string why) {
   if (closing_) return;
@@ -81,15 +85,23 @@ io::Task<void> Connection::serve() {
 /// The stream gave up: says why, unless we ended it ourselves.
 Connection::Next Connection::lost(const Error& error) {
   switch (error.code) {
-    case ENODATA: close("the initiator closed the connection without a logout"); break;
-    case EBADMSG: close("a header digest was wrong, so nothing that follows can be trusted"); break;
-    case ETIMEDOUT: close("the initiator no longer acknowledges what it is sent"); break;
-    default: close("connection lost: " + error.text()); break;
+    case ENODATA:
+      close("the initiator closed the connection without a logout");
+      break;
+    case EBADMSG:
+      close("a header digest was wrong, so nothing that follows can be trusted");
+      break;
+    case ETIMEDOUT:
+      close("the initiator no longer acknowledges what it is sent");
+      break;
+    default:
+      close("connection lost: " + error.text());
+      break;
   }
   return Next::kStop;
 }
 
-// --- Reading ----------------------------------------------------------------------------------------------------------------------
+// --- Reading ---
 
 io::Task<Connection::Next> Connection::read_one() {
   co_await out_.wait_for_room();
@@ -106,22 +118,29 @@ io::Task<Connection::Next> Connection::read_one() {
 
 io::Task<Connection::Next> Connection::dispatch() {
   switch (reader_.header().opcode()) {
-    case iscsi::Opcode::kScsiCommand: return on_scsi_command();
-    case iscsi::Opcode::kDataOut: return on_data_out();
-    case iscsi::Opcode::kNopOut: return on_nop_out();
-    case iscsi::Opcode::kTextRequest: return on_text();
-    case iscsi::Opcode::kTaskManagementRequest: return on_task_management();
-    case iscsi::Opcode::kLogoutRequest: return on_logout();
+    case iscsi::Opcode::kScsiCommand:
+      return on_scsi_command();
+    case iscsi::Opcode::kDataOut:
+      return on_data_out();
+    case iscsi::Opcode::kNopOut:
+      return on_nop_out();
+    case iscsi::Opcode::kTextRequest:
+      return on_text();
+    case iscsi::Opcode::kTaskManagementRequest:
+      return on_task_management();
+    case iscsi::Opcode::kLogoutRequest:
+      return on_logout();
     case iscsi::Opcode::kLoginRequest:
       return reject(iscsi::RejectReason::kProtocolError, "a Login Request in full feature phase");
     case iscsi::Opcode::kSnack:
       return reject(iscsi::RejectReason::kSnackReject, "a SNACK although ErrorRecoveryLevel is 0");
-    default: return reject(iscsi::RejectReason::kCommandNotSupported, "an operation code that no initiator sends");
+    default:
+      return reject(iscsi::RejectReason::kCommandNotSupported, "an operation code that no initiator sends");
   }
 }
 
-/// Whether a request is to be executed now. With one connection, requests come in order: one that does not has been lost
-/// or invented, and is ignored as one outside the window is (RFC 7143 §4.2.2.1).
+/// Whether a request is to be executed now. With one connection, requests come in order: one that does not has been
+/// lost or invented, and is ignored as one outside the window is (RFC 7143 §4.2.2.1).
 bool Connection::take_number(bool immediate, iscsi::CmdSn cmd_sn) {
   if (immediate) return true;
   iscsi::CommandWindow& window = session_->window();
@@ -133,7 +152,9 @@ void Connection::done_with_number(bool immediate) {
   if (!immediate) session_->window().complete();
 }
 
-io::Task<Connection::Next> Connection::go_on() { co_return Next::kGoOn; }
+io::Task<Connection::Next> Connection::go_on() {
+  co_return Next::kGoOn;
+}
 
 io::Task<Connection::Next> Connection::skip_data() {
   auto skipped = co_await reader_.skip();
@@ -143,7 +164,8 @@ io::Task<Connection::Next> Connection::skip_data() {
 
 /// Rejects the PDU just read (RFC 7143 §11.17), with its header as data.
 io::Task<Connection::Next> Connection::reject(iscsi::RejectReason reason, const char* what) {
-  log::warning("session {}: rejected {}: {}", session_->identity().text(), iscsi::name(reader_.header().opcode()), what);
+  log::warning("session {}: rejected {}: {}", session_->identity().text(), iscsi::name(reader_.header().opcode()),
+               what);
   iscsi::Reject pdu;
   pdu.reason = reason;
   pdu.data_segment_length = iscsi::kBhsBytes;
@@ -151,7 +173,7 @@ io::Task<Connection::Next> Connection::reject(iscsi::RejectReason reason, const 
   return skip_data();
 }
 
-// --- SCSI Command and Data-Out -------------------------------------------------------------------------------------------------------
+// --- SCSI Command and Data-Out ---
 
 /// What is wrong with the data that a command brings or announces; null if nothing is.
 const char* Connection::forbidden_data(const iscsi::ScsiCommand& pdu) const {
@@ -170,7 +192,8 @@ io::Task<Connection::Next> Connection::on_scsi_command() {
   if (!pdu) return reject(pdu.error().reason, pdu.error().field);
   const auto ahs = iscsi::decode_ahs(reader_.ahs());
   if (!ahs) return reject(ahs.error().reason, ahs.error().field);
-  if (session_->discovery()) return reject(iscsi::RejectReason::kProtocolError, "a SCSI command in a discovery session");
+  if (session_->discovery())
+    return reject(iscsi::RejectReason::kProtocolError, "a SCSI command in a discovery session");
   if (pdu->immediate && session_->immediate_tasks() >= limits::kImmediateCommands) {
     return reject(iscsi::RejectReason::kImmediateCommandReject, "too many immediate commands in progress");
   }
@@ -247,20 +270,24 @@ io::Task<Connection::Next> Connection::bring_in_data(IscsiTask& task, bool final
   co_return Next::kGoOn;
 }
 
-void Connection::send(const iscsi::R2t& pdu) { out_.push(number(pdu, false)); }
+void Connection::send(const iscsi::R2t& pdu) {
+  out_.push(number(pdu, false));
+}
 
 void Connection::send(const iscsi::DataIn& pdu, ByteView data, io::Buffer buffer) {
   out_.push(number(pdu, pdu.status_present), data, std::move(buffer));
 }
 
-void Connection::send(const iscsi::ScsiResponse& pdu, ByteView data) { out_.push_copy(number(pdu, true), data); }
+void Connection::send(const iscsi::ScsiResponse& pdu, ByteView data) {
+  out_.push_copy(number(pdu, true), data);
+}
 
 std::uint32_t Connection::new_transfer_tag() {
   if (++transfer_tag_ == iscsi::kReservedTag) transfer_tag_ = 0;
   return transfer_tag_;
 }
 
-// --- NOP-Out, Logout -----------------------------------------------------------------------------------------------------------------
+// --- NOP-Out, Logout ---
 
 io::Task<Connection::Next> Connection::on_nop_out() {
   const auto pdu = iscsi::NopOut::decode(reader_.bhs());
@@ -277,8 +304,8 @@ io::Task<Connection::Next> Connection::on_nop_out() {
   }
   done_with_number(pdu->immediate);
   // The answer has the same data, as far as the initiator takes them (RFC 7143 §11.19.4).
-  const std::size_t size = std::min<std::size_t>(
-      reader_.data_left(), session_->parameters().peer_max_recv_data_segment_length);
+  const std::size_t size =
+      std::min<std::size_t>(reader_.data_left(), session_->parameters().peer_max_recv_data_segment_length);
   std::optional<io::Buffer> data;
   if (size != 0) {
     data = session_->buffers().allocate(size);
@@ -349,7 +376,7 @@ io::Task<Connection::Next> Connection::on_task_management() {
   return skip_data();
 }
 
-// --- The watch ------------------------------------------------------------------------------------------------------------------------
+// --- The watch ---
 
 void Connection::watch() {
   if (closing_) return;

@@ -1,5 +1,5 @@
-// An iSCSI connection in full feature phase (RFC 7143 §4.2 to §4.5): takes PDUs off the stream, hands commands to the session,
-// brings their data to where they belong, and answers everything that is not a SCSI command.
+// An iSCSI connection in full feature phase (RFC 7143 §4.2 to §4.5): takes PDUs off the stream, hands commands to the
+// session, brings their data to where they belong, and answers everything that is not a SCSI command.
 //
 // A connection belongs to one reactor. One coroutine, serve(), reads; what is sent is gathered by the SendQueue.
 #pragma once
@@ -36,8 +36,8 @@ class ConnectionHost {
 
 class Connection {
  public:
-  /// `stream`'s login is over: `stat_sn` is that of the next response, `negotiator` the login's. The reader has taken all
-  /// bytes of the login.
+  /// `stream`'s login is over: `stat_sn` is that of the next response, `negotiator` the login's. The reader has taken
+  /// all bytes of the login.
   Connection(ConnectionHost& host, io::Executor& executor, io::Stream& stream, PduReader& reader,
              std::shared_ptr<Session> session, iscsi::Negotiator negotiator, std::uint16_t cid, iscsi::StatSn stat_sn);
   ~Connection();
@@ -47,13 +47,14 @@ class Connection {
   /// Serves the initiator until one side ends it; then all tasks have ended and nothing is being sent any more.
   io::Task<void> serve();
 
-  /// Asks the initiator to log out (RFC 7143 §11.9.1, event 1), and closes when it does not within limits::kLogoutTimeout.
+  /// Asks the initiator to log out (RFC 7143 §11.9.1, event 1), and closes when it does not within
+  /// limits::kLogoutTimeout.
   void request_logout();
 
   /// Ends the connection: serve() returns soon. `why` goes to the log. Any further call does nothing.
   void close(std::string why);
 
-  // --- For tasks ----------------------------------------------------------------------------------------------------------
+  // --- For tasks ---
 
   /// Numbers a PDU and queues it.
   void send(const iscsi::R2t& pdu);

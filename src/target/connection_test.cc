@@ -20,7 +20,9 @@ using testing::StuckDevice;
 constexpr std::uint8_t kRead10 = 0x28;
 constexpr std::uint8_t kWrite10 = 0x2a;
 
-std::unique_ptr<block::Device> ram_disk() { return std::move(*block::RamDevice::create(64u << 20, 512, false, "ram:64M")); }
+std::unique_ptr<block::Device> ram_disk() {
+  return std::move(*block::RamDevice::create(64u << 20, 512, false, "ram:64M"));
+}
 
 std::vector<std::uint8_t> pattern(std::size_t size, unsigned seed) {
   std::vector<std::uint8_t> bytes(size);
@@ -34,7 +36,7 @@ class ConnectionTest : public ::testing::Test {
   std::unique_ptr<io::Reactor> reactor;
 };
 
-// --- Data transfer ----------------------------------------------------------------------------------------------------------------
+// --- Data transfer ---
 
 /// Sends what the target asks for, PDUs of at most `segment` bytes, until the response comes.
 io::Task<void> serve_r2ts(Loopback& loop, const std::vector<std::uint8_t>& data, std::uint32_t segment,
@@ -159,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
                       WriteCase{"OddSegments", true, true, 65536, 131072, 4, 1020, 1020, 0}),
     [](const auto& values) { return values.param.name; });
 
-// --- Limits and errors ------------------------------------------------------------------------------------------------------------
+// --- Limits and errors ---
 
 io::Task<void> exceed_segment(Loopback& loop) {
   const auto command = loop.initiator->command(kWrite10, 1, 0, 32);
@@ -241,7 +243,8 @@ io::Task<void> send_wrong_data(Loopback& loop) {
     co_await loop.initiator->send(pdu, std::move(payload2));
     got = co_await loop.initiator->receive();
     EXPECT_TRUE(got);
-    EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, static_cast<std::uint8_t>(scsi::Status::kCheckCondition));
+    EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status,
+              static_cast<std::uint8_t>(scsi::Status::kCheckCondition));
     const auto sense = scsi::decode_sense(ByteView(loop.initiator->data()).subspan(2));
     EXPECT_TRUE(sense.has_value());
     EXPECT_EQ(sense.value_or(scsi::Sense{}).key, scsi::SenseKey::kAbortedCommand) << "case " << wrong;
@@ -255,7 +258,67 @@ TEST_F(ConnectionTest, WrongDataOutEndsItsCommandAlone) {
   io::testing::run(*reactor, send_wrong_data(loop));
 }
 
-// --- Task management with a disk that does not answer ------------------------------------------------------------------------------
+io::Task<void> get_buffer_amid_data(Loopback& loop, io::Reactor& reactor) {
+  std::vector<io::Buffer> others;
+  while (loop.session().share().has_room(limits::kMaxBufferBytes)) {
+    io::Buffer buffer = co_await reactor.buffers().allocate(loop.session().share(), limits::kMaxBufferBytes);
+    others.push_back(std::move(buffer));
+  }
+  constexpr std::uint32_t kSize = 128u << 10;
+  const auto data = pattern(kSize, 9);
+  auto command = loop.initiator->command(kWrite10, 1, 0, kSize / 512);
+  command.data_segment_length = kSize;
+  std::array<std::uint8_t, iscsi::kBhsBytes> header;
+  command.encode(header);
+  // The command waits for a buffer while half of its data comes, gets it, and then the other half comes.
+  std::vector<iovec> half{{header.data(), header.size()}, {const_cast<std::uint8_t*>(data.data()), kSize / 2}};
+  co_await loop.initiator->send_raw(half);
+  co_await io::sleep(reactor, std::chrono::milliseconds(5));
+  others.clear();
+  co_await io::sleep(reactor, std::chrono::milliseconds(5));
+  half = {{const_cast<std::uint8_t*>(data.data()) + kSize / 2, kSize / 2}};
+  co_await loop.initiator->send_raw(half);
+  const bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got);
+  EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, 0);
+  std::vector<std::uint8_t> back;
+  co_await read_back(loop, 2, kSize / 512, back);
+  EXPECT_EQ(back, data);
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, ABufferThatComesAmidTheDataOfAPduIsFilledWhole) {
+  Loopback loop(*reactor, ram_disk());
+  loop.parameters.first_burst_length = 256u << 10;
+  loop.parameters.our_max_recv_data_segment_length = 256u << 10;
+  loop.serve();
+  io::testing::run(*reactor, get_buffer_amid_data(loop, *reactor));
+}
+
+io::Task<void> read_much_at_once(Loopback& loop) {
+  constexpr std::uint16_t kBlocks = 4096;  // 2 MiB each: together far more than the session's share
+  for (std::uint32_t tag = 0; tag < limits::kCommandWindow; ++tag) {
+    const auto command = loop.initiator->command(kRead10, tag, tag, kBlocks);
+    co_await loop.initiator->send(command);
+  }
+  unsigned ended = 0;
+  while (ended < limits::kCommandWindow) {
+    const bool got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got);
+    if (!got) break;
+    if (loop.initiator->as<iscsi::DataIn>().status_present) ++ended;
+  }
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, ManyLargeReadsShareTheSessionsBuffersAndAllEnd) {
+  Loopback loop(*reactor, ram_disk());
+  loop.parameters.peer_max_recv_data_segment_length = 256u << 10;
+  loop.serve();
+  io::testing::run(*reactor, read_much_at_once(loop));
+}
+
+// --- Task management with a disk that does not answer ---
 
 io::Task<void> abort_stuck_write(Loopback& loop, StuckDevice& disk) {
   const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
@@ -266,7 +329,8 @@ io::Task<void> abort_stuck_write(Loopback& loop, StuckDevice& disk) {
   bool got = co_await loop.initiator->receive();
   EXPECT_TRUE(got);
   EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kTaskManagementResponse);
-  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response, iscsi::TaskFunctionResponse::kFunctionComplete);
+  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response,
+            iscsi::TaskFunctionResponse::kFunctionComplete);
   EXPECT_EQ(disk.waiting, 1u) << "answered although the disk still has the write";
 
   // The write may still reach the disk: nothing may overtake it.
@@ -305,7 +369,8 @@ io::Task<void> abort_all_kinds(Loopback& loop, StuckDevice& disk) {
   const auto read = loop.initiator->command(kRead10, 3, 0, 1);
   co_await loop.initiator->send(read);
 
-  disk.let_go.set();  // reads after this do not wait; the one under way completes before the function is answered, or not
+  disk.let_go
+      .set();  // reads after this do not wait; the one under way completes before the function is answered, or not
   const auto reset = loop.initiator->function(iscsi::TaskFunction::kLogicalUnitReset, 4, iscsi::kReservedTag);
   co_await loop.initiator->send_bare(reset);
   do {
@@ -313,7 +378,8 @@ io::Task<void> abort_all_kinds(Loopback& loop, StuckDevice& disk) {
     EXPECT_TRUE(got);
   } while (got && loop.initiator->opcode() == iscsi::Opcode::kDataIn);
   EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kTaskManagementResponse);
-  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response, iscsi::TaskFunctionResponse::kFunctionComplete);
+  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response,
+            iscsi::TaskFunctionResponse::kFunctionComplete);
 
   // Data that the initiator had under way for them are skipped, and the window is as wide as at first.
   iscsi::DataOut late;

@@ -69,12 +69,12 @@ Result<void> Connection::answer_keys() {
   const std::string own = session_->discovery() ? std::string() : session_->identity().target->name();
   const std::vector<VisibleTarget> visible = host_.visible_targets(*session_, stream_);
   auto answered = answer_text(*pairs, negotiator_, own, visible, text_answer_);
-  session_->parameters().peer_max_recv_data_segment_length =
-      negotiator_.parameters().peer_max_recv_data_segment_length;
+  session_->parameters().peer_max_recv_data_segment_length = negotiator_.parameters().peer_max_recv_data_segment_length;
   return answered;
 }
 
-/// Sends the next segment of the answer. While the initiator has more to say, or we have, the exchange goes on under a tag.
+/// Sends the next segment of the answer. While the initiator has more to say, or we have, the exchange goes on under a
+/// tag.
 Connection::Next Connection::send_text(const iscsi::TextRequest& request) {
   const std::uint32_t most = std::min(session_->parameters().peer_max_recv_data_segment_length, kTextSegmentBytes);
   const ByteView segment = request.continues ? ByteView() : text_answer_.next_segment(most);

@@ -45,7 +45,7 @@ bool answer_send_targets(std::string_view value, std::string_view own, std::span
   const std::string wanted = value.empty() ? std::string(own) : iscsi::normalise_name(value).value_or(std::string{});
   const bool allowed = discovery ? all || !wanted.empty() : !all && wanted == own;
   if (!allowed) {
-    answers.add(spec_of(Key::kSendTargets).name, iscsi::kReject);
+    answers.add(spec_of(Key::kSendTargets).name, iscsi::kAnswerReject);
     return true;
   }
   return std::ranges::all_of(visible, [&](const VisibleTarget& target) {

@@ -9,7 +9,7 @@
 
 namespace peerlane::target {
 
-// --- Its life -----------------------------------------------------------------------------------------------------------------
+// --- Its life ---
 
 void IscsiTask::begin(Connection& connection, const iscsi::ScsiCommand& pdu, ByteView extended_cdb) {
   connection_ = &connection;
@@ -47,6 +47,7 @@ void IscsiTask::begin(Connection& connection, const iscsi::ScsiCommand& pdu, Byt
   stash_.clear();
   want_ = {};
 
+  offered_ = 0;
   sent_ = 0;
   data_in_offset_ = 0;
   data_sn_ = 0;
@@ -70,7 +71,7 @@ void IscsiTask::fail(const scsi::Sense& sense) {
   r2t_count_ = 0;
 }
 
-// --- Data-Out -----------------------------------------------------------------------------------------------------------------
+// --- Data-Out ---
 
 const char* IscsiTask::accept(const iscsi::DataOut& pdu) {
   const std::uint64_t end = std::uint64_t{pdu.buffer_offset} + pdu.data_segment_length;
@@ -150,6 +151,9 @@ io::Task<std::optional<io::Buffer>> IscsiTask::receive(std::uint64_t offset, std
   assert(offset == taken_ && offset + length <= data_out_length_);
   auto buffer = co_await allocate(length);
   if (!buffer) co_return std::nullopt;
+  // A PDU that is being brought into the stash has its place there already, but not all of its data.
+  while (pinned_ && !stash_.empty()) co_await arrived_;
+  if (aborted()) co_return std::nullopt;
   const std::size_t stashed = std::min(stash_.size(), length);
   if (stashed != 0) take_from_stash(buffer->bytes().first(stashed));
   if (stashed < length) {
@@ -167,14 +171,17 @@ io::Task<std::optional<io::Buffer>> IscsiTask::receive(std::uint64_t offset, std
 
 io::Task<std::optional<io::Buffer>> IscsiTask::allocate(std::size_t size) {
   if (aborted()) co_return std::nullopt;
+  // What is held back for the status must not stay while this waits: many tasks doing so would wait for each other.
+  flush_held(false, nullptr);
   io::Buffer buffer = co_await session_.buffers().allocate(session_.share(), size);
   if (aborted()) co_return std::nullopt;
   co_return std::move(buffer);
 }
 
-// --- Data-In and the response ----------------------------------------------------------------------------------------------------
+// --- Data-In and the response ---
 
 void IscsiTask::send(io::Buffer buffer, std::size_t length) {
+  offered_ += length;
   const std::size_t room = data_in_length_ - sent_;
   const std::size_t part = std::min(length, room);
   if (part == 0 || aborted()) return;
@@ -216,7 +223,7 @@ void IscsiTask::flush_held(bool last, const Residual* with_status) {
 /// RFC 7143 §11.4.5: the difference between what the command would transfer and what the initiator expects.
 IscsiTask::Residual IscsiTask::residual() const {
   const std::uint64_t expected = std::max(data_in_length_, data_out_length_);
-  const std::uint64_t done = data_in_length_ != 0 ? sent_ : taken_;
+  const std::uint64_t done = std::max<std::uint64_t>(offered_, taken_);
   const std::uint64_t wanted = transfer_length_.value_or(done);
   Residual residual;
   residual.overflow = wanted > expected;
@@ -258,7 +265,7 @@ void IscsiTask::send_response(const Completion& completion, const Residual& left
   connection_->send(pdu, ByteView(data).first(size));
 }
 
-// --- TaskTable --------------------------------------------------------------------------------------------------------------------
+// --- TaskTable ---
 
 IscsiTask* TaskTable::find(std::uint32_t initiator_task_tag) const {
   IscsiTask* task = buckets_[bucket_of(initiator_task_tag)];

@@ -1,9 +1,9 @@
-// A SCSI command of an iSCSI session, from its PDU to its response: what the device server sees as a Command, and on the
-// other side the data transfer of RFC 7143 §4.2.5: unsolicited and solicited Data-Out, Data-In with the status in its last PDU
-// (phase collapse), residual counts.
+// A SCSI command of an iSCSI session, from its PDU to its response: what the device server sees as a Command, and on
+// the other side the data transfer of RFC 7143 §4.2.5: unsolicited and solicited Data-Out, Data-In with the status in
+// its last PDU (phase collapse), residual counts.
 //
-// Data-Out always comes in order: we negotiate DataPDUInOrder=Yes and DataSequenceInOrder=Yes (whoever says Yes wins), so that
-// one offset says how far a task has come.
+// Data-Out always comes in order: we negotiate DataPDUInOrder=Yes and DataSequenceInOrder=Yes (whoever says Yes wins),
+// so that one offset says how far a task has come.
 //
 // Pooled by its session, which it belongs to, with everything else here on one reactor.
 #pragma once
@@ -38,7 +38,7 @@ class IscsiTask final : public Command {
  public:
   explicit IscsiTask(Session& session) : session_(session) {}
 
-  // --- Its life, driven by session and connection --------------------------------------------------------------------------
+  // --- Its life, driven by session and connection ---
 
   /// Takes a new command. `extended_cdb` is what follows the first 16 bytes of the CDB.
   void begin(Connection& connection, const iscsi::ScsiCommand& pdu, ByteView extended_cdb);
@@ -64,18 +64,18 @@ class IscsiTask final : public Command {
   LogicalUnit* orphaned_on() const { return orphaned_on_; }
   void set_orphaned_on(LogicalUnit* unit) { orphaned_on_ = unit; }
 
-  /// Ends the task early with CHECK CONDITION: the data of the command did not come as they should have. Session::settle
-  /// must follow.
+  /// Ends the task early with CHECK CONDITION: the data of the command did not come as they should have.
+  /// Session::settle must follow.
   void fail(const scsi::Sense& sense);
 
   std::uint32_t initiator_task_tag() const { return initiator_task_tag_; }
   std::uint64_t lun_field() const { return lun_field_; }
   bool immediate() const { return immediate_; }
 
-  // --- Data-Out, driven by the connection ----------------------------------------------------------------------------------
+  // --- Data-Out, driven by the connection ---
 
-  /// Checks a Data-Out PDU against what the task expects, and counts it. The text says what is wrong, for the log; null if
-  /// nothing is.
+  /// Checks a Data-Out PDU against what the task expects, and counts it. The text says what is wrong, for the log; null
+  /// if nothing is.
   const char* accept(const iscsi::DataOut& pdu);
 
   /// Between these the connection is bringing in data of a PDU: the task and the memory that next_place() gives stay,
@@ -91,7 +91,7 @@ class IscsiTask final : public Command {
   /// Whether it has waited for data of the initiator since before `when`.
   bool starved_since(io::TimePoint when) const { return (r2t_count_ != 0 || unsolicited_open_) && asked_at_ < when; }
 
-  // --- Command --------------------------------------------------------------------------------------------------------------
+  // --- Command ---
 
   ByteView cdb() const override { return cdb_; }
   TaskAttribute attribute() const override { return attribute_; }
@@ -148,11 +148,11 @@ class IscsiTask final : public Command {
   std::optional<std::uint64_t> transfer_length_;
 
   // Data-Out
-  bool unsolicited_open_ = false;    // unsolicited Data-Out PDUs are still to come
-  std::uint32_t received_ = 0;       // bytes that have come, all in order
-  std::uint32_t taken_ = 0;          // of these, bytes the device server was given
-  std::uint32_t next_data_sn_ = 0;   // in the current sequence
-  std::uint32_t r2t_offset_ = 0;     // what was asked for ends here
+  bool unsolicited_open_ = false;   // unsolicited Data-Out PDUs are still to come
+  std::uint32_t received_ = 0;      // bytes that have come, all in order
+  std::uint32_t taken_ = 0;         // of these, bytes the device server was given
+  std::uint32_t next_data_sn_ = 0;  // in the current sequence
+  std::uint32_t r2t_offset_ = 0;    // what was asked for ends here
   std::uint32_t next_r2t_sn_ = 0;
   std::array<OutstandingR2t, limits::kMaxOutstandingR2T> r2ts_{};
   std::uint32_t first_r2t_ = 0;
@@ -164,14 +164,16 @@ class IscsiTask final : public Command {
   io::Event arrived_;
 
   // Data-In
+  std::uint64_t offered_ = 0;         // bytes the device server has given
   std::uint32_t sent_ = 0;            // bytes queued or held
   std::uint32_t data_in_offset_ = 0;  // bytes queued
   std::uint32_t data_sn_ = 0;
-  io::Buffer held_;                  // the last piece waits for the status
+  io::Buffer held_;  // the last piece waits for the status
   std::size_t held_length_ = 0;
 };
 
-/// The tasks of a session by Initiator Task Tag. Never allocates; finding takes constant time for the few tasks there can be.
+/// The tasks of a session by Initiator Task Tag. Never allocates; finding takes constant time for the few tasks there
+/// can be.
 class TaskTable {
  public:
   IscsiTask* find(std::uint32_t initiator_task_tag) const;

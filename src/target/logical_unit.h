@@ -107,13 +107,13 @@ class LogicalUnit {
   /// it changed. Blocks for the time of a system call.
   Result<bool> check_size();
 
-  /// A write was aborted that the device has not let go of: it may still reach the disk. Until it has ended, commands that
-  /// access the medium get BUSY, so that no later write is overtaken by it.
+  /// A write was aborted that the device has not let go of: it may still reach the disk. Until it has ended, commands
+  /// that access the medium get BUSY, so that no later write is overtaken by it.
   void orphan_begins() { orphans_.fetch_add(1, std::memory_order_acq_rel); }
   void orphan_ended() { orphans_.fetch_sub(1, std::memory_order_acq_rel); }
   bool has_orphans() const { return orphans_.load(std::memory_order_acquire) != 0; }
 
-  // --- What commands and sessions ask it --------------------------------------------------------------------------------
+  // --- What commands and sessions ask it ---
 
   /// D_SENSE of the control mode page (SPC-4 §7.5.8): the format in which sense data are returned.
   bool descriptor_sense() const { return descriptor_sense_.load(std::memory_order_relaxed); }

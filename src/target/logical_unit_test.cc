@@ -28,8 +28,7 @@ FakeCommand read_10(unsigned lba, unsigned count) {
 
 class LogicalUnitTest : public testing::UnitTest {};
 
-// --- Unit attentions
-// --------------------------------------------------------------------------------------------------------
+// --- Unit attentions ---
 
 TEST_F(LogicalUnitTest, FirstCommandOfANexusIsToldOfThePowerOn) {
   start();
@@ -111,8 +110,7 @@ TEST_F(LogicalUnitTest, GrowthIsToldToAllAndUsableAtOnce) {
   EXPECT_FALSE(unit->check_size());
 }
 
-// --- Checks that all commands share
-// -----------------------------------------------------------------------------------------
+// --- Checks that all commands share ---
 
 TEST_F(LogicalUnitTest, BitsThatAreNotAllowedArePointedAt) {
   start();
@@ -188,8 +186,7 @@ TEST_F(LogicalUnitTest, ADeviceThatIsReadOnlyMakesTheUnitSo) {
   EXPECT_TRUE(unit->read_only());
 }
 
-// --- Identity
-// ---------------------------------------------------------------------------------------------------------------
+// --- Identity ---
 
 UnitIdentity identity(std::string target, std::uint16_t lun, std::string stable) {
   auto device = std::make_unique<testing::FaultyDevice>(1u << 20);

@@ -29,8 +29,8 @@ io::Task<Result<void>> PduReader::next() {
   }
   const ByteView bytes = stream_.buffered().first(size);
   std::ranges::copy(bytes.subspan(iscsi::kBhsBytes, ahs_size), ahs_.begin());
-  const bool intact = !header_digest_ || digest_at(bytes.last(iscsi::kDigestBytes)) ==
-                                             crc32c(bytes.first(iscsi::kBhsBytes + ahs_size));
+  const bool intact =
+      !header_digest_ || digest_at(bytes.last(iscsi::kDigestBytes)) == crc32c(bytes.first(iscsi::kBhsBytes + ahs_size));
   stream_.consume(size);
   if (!intact) co_return fail(EBADMSG, "the header digest is wrong");
 

@@ -1,5 +1,5 @@
-// Takes PDUs off a Stream, in the order in which their parts come: headers, then the data segment into wherever the caller
-// wants it, then padding and digest. Used by login and full feature phase, on one reactor.
+// Takes PDUs off a Stream, in the order in which their parts come: headers, then the data segment into wherever the
+// caller wants it, then padding and digest. Used by login and full feature phase, on one reactor.
 #pragma once
 
 #include <array>
@@ -25,8 +25,8 @@ class PduReader {
     data_digest_ = data;
   }
 
-  /// Reads the next PDU's headers; the data segment of the one before has been read whole. Errors: the stream's; EBADMSG for
-  /// a wrong header digest, after which nothing that follows can be trusted.
+  /// Reads the next PDU's headers; the data segment of the one before has been read whole. Errors: the stream's;
+  /// EBADMSG for a wrong header digest, after which nothing that follows can be trusted.
   io::Task<Result<void>> next();
 
   /// The headers read last; valid until next().

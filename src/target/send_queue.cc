@@ -17,7 +17,9 @@ void put_digest(std::uint8_t* at, std::uint32_t crc) {
   for (unsigned i = 0; i < iscsi::kDigestBytes; ++i) at[i] = static_cast<std::uint8_t>(crc >> (8 * i));
 }
 
-iovec vector_of(const std::uint8_t* data, std::size_t size) { return {const_cast<std::uint8_t*>(data), size}; }
+iovec vector_of(const std::uint8_t* data, std::size_t size) {
+  return {const_cast<std::uint8_t*>(data), size};
+}
 
 }  // namespace
 
@@ -60,7 +62,9 @@ void SendQueue::recycle(List& list) {
   }
 }
 
-void SendQueue::push(const Pdu& pdu) { push(pdu, {}, {}); }
+void SendQueue::push(const Pdu& pdu) {
+  push(pdu, {}, {});
+}
 
 void SendQueue::push(const Pdu& pdu, ByteView data, io::Buffer buffer) {
   if (failed_) return;

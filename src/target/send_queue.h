@@ -1,5 +1,5 @@
-// What a connection has to send: PDUs in order, gathered so that one system call sends all that is ready at the end of a
-// round of the event loop. Headers are kept here, data segments stay in the buffers that the backend read into.
+// What a connection has to send: PDUs in order, gathered so that one system call sends all that is ready at the end of
+// a round of the event loop. Headers are kept here, data segments stay in the buffers that the backend read into.
 //
 // Belongs to a connection, on its reactor. Once warmed up, queueing and sending allocate nothing.
 #pragma once
@@ -39,8 +39,8 @@ class SendQueue final : private io::Deferred {
 
   /// Queues a PDU without a data segment.
   void push(const Pdu& pdu);
-  /// Queues a PDU whose data segment is `data`; the bytes lie in `buffer`, or in one that is queued with a later PDU. An empty
-  /// buffer may be given then.
+  /// Queues a PDU whose data segment is `data`; the bytes lie in `buffer`, or in one that is queued with a later PDU.
+  /// An empty buffer may be given then.
   void push(const Pdu& pdu, ByteView data, io::Buffer buffer);
   /// Queues a PDU with a copy of `data`, at most kSmallDataBytes.
   void push_copy(const Pdu& pdu, ByteView data);

@@ -83,8 +83,8 @@ std::vector<LunAddress> Server::luns() const {
         const LogicalUnit& unit = node->device.unit(scsi::Lun{lun.number});
         addresses.push_back(
             {fmt::format("iscsi://{}:{}/{}/{}", bracketed(portal.host), portal.port, node->name(), lun.number),
-             portal.host, portal.port, node->name(), lun.number, lun.disk,
-             unit.capacity().value * unit.block_size(), unit.block_size()});
+             portal.host, portal.port, node->name(), lun.number, lun.disk, unit.capacity().value * unit.block_size(),
+             unit.block_size()});
       }
     }
   }

@@ -14,26 +14,28 @@
 namespace peerlane::target {
 
 struct StartOptions {
-  /// Listening sockets that somebody else has opened (socket activation), owned by the server from then on. If there are any,
-  /// they take the place of the declared portals, with the group tags of these in their order (1 where there are more).
+  /// Listening sockets that somebody else has opened (socket activation), owned by the server from then on. If there
+  /// are any, they take the place of the declared portals, with the group tags of these in their order (1 where there
+  /// are more).
   std::vector<int> inherited_sockets;
 };
 
 /// Where a LUN is to be found.
 struct LunAddress {
-  std::string url;     // iscsi://host:port/target/lun
-  std::string host;    // numeric
+  std::string url;   // iscsi://host:port/target/lun
+  std::string host;  // numeric
   std::uint16_t port = 0;
   std::string target;  // iSCSI name
   std::uint16_t lun = 0;
-  std::string disk;    // as declared
+  std::string disk;              // as declared
   std::uint64_t size = 0;        // bytes
   std::uint32_t block_size = 0;  // bytes
 };
 
 class Server {
  public:
-  /// Opens the disks, listens, and serves. Blocks until all that is done; the error says what was in the way, and what to do.
+  /// Opens the disks, listens, and serves. Blocks until all that is done; the error says what was in the way, and what
+  /// to do.
   static Result<std::unique_ptr<Server>> start(const Declaration& declaration, const StartOptions& options);
 
   /// Requires that stop() has returned true.
@@ -45,8 +47,8 @@ class Server {
   /// The features of the kernel that are in use, for the log.
   std::string features() const { return workers_.front()->features().text(); }
 
-  /// Asks all initiators to log out, waits for those who do, cuts off the others, ends. False: a backend did not let go of a
-  /// command in time; then the process can only exit at once.
+  /// Asks all initiators to log out, waits for those who do, cuts off the others, ends. False: a backend did not let go
+  /// of a command in time; then the process can only exit at once.
   bool stop();
 
  private:

@@ -12,10 +12,16 @@
 namespace peerlane::target {
 namespace {
 
-bool is_any_address(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
-bool is_ipv6(const std::string& host) { return host.find(':') != std::string::npos; }
+bool is_any_address(const std::string& host) {
+  return host == "0.0.0.0" || host == "::";
+}
+bool is_ipv6(const std::string& host) {
+  return host.find(':') != std::string::npos;
+}
 
-LoginRefusal refusal(iscsi::LoginStatus status, std::string why) { return {status, std::move(why), {}}; }
+LoginRefusal refusal(iscsi::LoginStatus status, std::string why) {
+  return {status, std::move(why), {}};
+}
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// What all connections of a service share, whatever reactor they are on: the target nodes, the sessions, the portals. Immutable
-// but for the sessions, which have a lock of their own.
+// What all connections of a service share, whatever reactor they are on: the target nodes, the sessions, the portals.
+// Immutable but for the sessions, which have a lock of their own.
 #pragma once
 
 #include <atomic>

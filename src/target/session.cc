@@ -12,8 +12,8 @@
 namespace peerlane::target {
 
 std::string SessionIdentity::text() const {
-  return fmt::format("{} (ISID {:02x}{:02x}{:02x}{:02x}{:02x}{:02x}, TSIH {}){}{}", initiator, isid[0], isid[1], isid[2],
-                     isid[3], isid[4], isid[5], tsih, target != nullptr ? " at " : ", discovery",
+  return fmt::format("{} (ISID {:02x}{:02x}{:02x}{:02x}{:02x}{:02x}, TSIH {}){}{}", initiator, isid[0], isid[1],
+                     isid[2], isid[3], isid[4], isid[5], tsih, target != nullptr ? " at " : ", discovery",
                      target != nullptr ? target->name() : "");
 }
 
@@ -26,11 +26,15 @@ Session::Session(io::Executor& executor, io::BufferPool& buffers, SessionIdentit
       share_(limits::kSessionBufferBytes),
       nexus_(std::move(nexus)) {}
 
-Session::~Session() { assert(gate_.inside() == 0); }
+Session::~Session() {
+  assert(gate_.inside() == 0);
+}
 
-TargetDevice& Session::device() const { return identity_.target->device; }
+TargetDevice& Session::device() const {
+  return identity_.target->device;
+}
 
-// --- Tasks ----------------------------------------------------------------------------------------------------------------------
+// --- Tasks ---
 
 IscsiTask& Session::new_task() {
   if (free_tasks_.empty()) {
@@ -79,7 +83,7 @@ void Session::finish(IscsiTask& task) {
   if (group != nullptr && --group->left == 0) group->ended.set();
 }
 
-// --- Ending tasks ---------------------------------------------------------------------------------------------------------------
+// --- Ending tasks ---
 
 io::Task<void> Session::abort_tasks(const LogicalUnit* unit) {
   std::vector<IscsiTask*> chosen;
@@ -113,8 +117,8 @@ io::Task<void> Session::end_tasks(std::vector<IscsiTask*> tasks) {
   }
 }
 
-/// The backend does not let go of an aborted task. A write of it may yet reach the disk, after a later write to the same
-/// blocks: until it has ended, its logical unit takes no further commands for the medium (it answers BUSY).
+/// The backend does not let go of an aborted task. A write of it may yet reach the disk, after a later write to the
+/// same blocks: until it has ended, its logical unit takes no further commands for the medium (it answers BUSY).
 void Session::orphan(IscsiTask& task) {
   task.leave_group();
   LogicalUnit* const unit = device().find(task.lun_field());

@@ -1,8 +1,8 @@
-// An iSCSI session (RFC 7143 §4.3): the I_T nexus between an initiator and a target, its command window and its tasks. A
-// discovery session has no target behind it.
+// An iSCSI session (RFC 7143 §4.3): the I_T nexus between an initiator and a target, its command window and its tasks.
+// A discovery session has no target behind it.
 //
-// A session lives on the reactor of its connection. Others (task management from another session, reinstatement, the end of
-// the service) reach it through its executor; they share ownership, since a session may end at any time.
+// A session lives on the reactor of its connection. Others (task management from another session, reinstatement, the
+// end of the service) reach it through its executor; they share ownership, since a session may end at any time.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ class Session : public std::enable_shared_from_this<Session> {
   io::Executor& executor() const { return executor_; }
   bool discovery() const { return identity_.target == nullptr; }
 
-  // --- On its own reactor only -----------------------------------------------------------------------------------------------
+  // --- On its own reactor only ---
 
   iscsi::Parameters& parameters() { return parameters_; }
   iscsi::CommandWindow& window() { return window_; }
@@ -74,12 +74,13 @@ class Session : public std::enable_shared_from_this<Session> {
   void settle(IscsiTask& task);
   unsigned immediate_tasks() const { return immediate_tasks_; }
 
-  /// Aborts all tasks, or those sent to `unit`, or one; waits until they have ended, but at most limits::kAbortGrace: a write
-  /// that is with the backend even then is reported to its logical unit as orphaned.
+  /// Aborts all tasks, or those sent to `unit`, or one; waits until they have ended, but at most limits::kAbortGrace: a
+  /// write that is with the backend even then is reported to its logical unit as orphaned.
   io::Task<void> abort_tasks(const LogicalUnit* unit);
   io::Task<void> abort_task(IscsiTask& task);
 
-  /// Ends the session: closes its connection and aborts its tasks, waiting for these as abort_tasks does. `why` is for the log.
+  /// Ends the session: closes its connection and aborts its tasks, waiting for these as abort_tasks does. `why` is for
+  /// the log.
   io::Task<void> terminate(std::string why);
 
   /// Held by whatever works on the session's behalf: tasks, task management functions.

@@ -1,8 +1,8 @@
-// All sessions of a service, by what names them (RFC 7143 §6.3.1): which exists, which takes the place of which. Thread-safe:
-// logins happen on every reactor.
+// All sessions of a service, by what names them (RFC 7143 §6.3.1): which exists, which takes the place of which.
+// Thread-safe: logins happen on every reactor.
 //
-// Opening a session takes two steps, since a session that is replaced has to end first, on its own reactor: open() reserves the
-// place, attach() puts the session there. Whoever is replaced between the two learns it from attach().
+// Opening a session takes two steps, since a session that is replaced has to end first, on its own reactor: open()
+// reserves the place, attach() puts the session there. Whoever is replaced between the two learns it from attach().
 #pragma once
 
 #include <cstdint>
@@ -38,12 +38,12 @@ class SessionRegistry {
   std::optional<Found> find(const SessionKey& key);
 
   struct Place {
-    std::uint64_t ticket = 0;           // for attach() and close()
+    std::uint64_t ticket = 0;  // for attach() and close()
     std::uint16_t tsih = 0;
     std::shared_ptr<Session> replaced;  // to be ended by the caller; may be null
   };
-  /// Reserves a place; the session of the same key, if there is one, is in the registry no longer. `keep_tsih`: the new one
-  /// gets its TSIH (session continuation). Nothing: there are limits::kSessions already.
+  /// Reserves a place; the session of the same key, if there is one, is in the registry no longer. `keep_tsih`: the new
+  /// one gets its TSIH (session continuation). Nothing: there are limits::kSessions already.
   std::optional<Place> open(const SessionKey& key, std::uint16_t cid, bool keep_tsih);
 
   /// Puts a session into its place. False: another login has taken the place meanwhile.

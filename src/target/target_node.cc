@@ -12,12 +12,13 @@ bool TargetNode::in_portal_group(std::uint16_t group_tag) const {
 
 bool TargetNode::admits(const std::string& initiator, const std::string& address) const {
   const AccessDeclaration& access = declaration.access;
-  const bool by_name = access.initiators.empty() || std::ranges::any_of(access.initiators, [&](const std::string& entry) {
-                         return matches_initiator(entry, initiator);
-                       });
-  const bool by_address = access.addresses.empty() || std::ranges::any_of(access.addresses, [&](const std::string& entry) {
-                            return matches_address(entry, address);
-                          });
+  const bool by_name =
+      access.initiators.empty() || std::ranges::any_of(access.initiators, [&](const std::string& entry) {
+        return matches_initiator(entry, initiator);
+      });
+  const bool by_address =
+      access.addresses.empty() ||
+      std::ranges::any_of(access.addresses, [&](const std::string& entry) { return matches_address(entry, address); });
   return by_name && by_address;
 }
 

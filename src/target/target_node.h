@@ -1,5 +1,5 @@
-// An iSCSI target node (RFC 7143 §4.1): a name that initiators log in to, the SCSI target device behind it, and the rules for
-// who may use it.
+// An iSCSI target node (RFC 7143 §4.1): a name that initiators log in to, the SCSI target device behind it, and the
+// rules for who may use it.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Task management functions (RFC 7143 §11.5, SAM-5 §7): each is answered, also when the backend does not let go of a task.
+// Task management functions (RFC 7143 §11.5, SAM-5 §7): each is answered, also when the backend does not let go of a
+// task.
 
 #include <functional>
 #include <memory>
@@ -77,7 +78,7 @@ io::Task<TaskFunctionResponse> Connection::carry_out(iscsi::TaskManagementReques
   }
   if (request.function == TaskFunction::kQueryTask) {
     co_return session_->tasks().find(request.referenced_task_tag) != nullptr ? TaskFunctionResponse::kFunctionSucceeded
-                                                                              : TaskFunctionResponse::kFunctionComplete;
+                                                                             : TaskFunctionResponse::kFunctionComplete;
   }
   const TaskFunctionResponse response = co_await manage_unit(request.function, *unit);
   co_return response;
@@ -101,7 +102,9 @@ io::Task<TaskFunctionResponse> Connection::abort_task(iscsi::TaskManagementReque
 io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, LogicalUnit& unit) {
   ItlNexus& own = nexus_with(*session_, unit);
   switch (function) {
-    case TaskFunction::kAbortTaskSet: co_await session_->abort_tasks(&unit); break;
+    case TaskFunction::kAbortTaskSet:
+      co_await session_->abort_tasks(&unit);
+      break;
     case TaskFunction::kClearTaskSet:
       co_await abort_everywhere(unit);
       unit.establish(scsi::sense_codes::kCommandsCleared, &own);
@@ -120,7 +123,8 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
       co_return own.attentions().pending() ? TaskFunctionResponse::kFunctionSucceeded
                                            : TaskFunctionResponse::kFunctionComplete;
     // CLEAR ACA: we never establish ACA (NORMACA is 0 in INQUIRY data).
-    default: co_return TaskFunctionResponse::kFunctionNotSupported;
+    default:
+      co_return TaskFunctionResponse::kFunctionNotSupported;
   }
   co_return TaskFunctionResponse::kFunctionComplete;
 }
@@ -139,7 +143,8 @@ io::Task<void> Connection::reset_target(TaskFunction function) {
   TargetDevice& device = session_->device();
   if (function == TaskFunction::kItNexusReset) {
     co_await session_->abort_tasks(nullptr);
-    for (const scsi::Lun lun : device.luns()) session_->nexus()->find(lun)->attentions().establish(scsi::sense_codes::kNexusLoss);
+    for (const scsi::Lun lun : device.luns())
+      session_->nexus()->find(lun)->attentions().establish(scsi::sense_codes::kNexusLoss);
     co_return;
   }
   for (const scsi::Lun lun : device.luns()) {

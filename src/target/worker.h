@@ -1,5 +1,5 @@
-// One core of a service: a thread with its reactor, the connections that it serves, and on the first worker the listening
-// sockets. Connections are handed to a worker once, when they are accepted, and stay there.
+// One core of a service: a thread with its reactor, the connections that it serves, and on the first worker the
+// listening sockets. Connections are handed to a worker once, when they are accepted, and stay there.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // --- From any thread ---------------------------------------------------------------------------------------------------
+  // --- From any thread ---
 
   /// Serves the connected socket `fd` from now on.
   void take(int fd, std::uint16_t portal_group);

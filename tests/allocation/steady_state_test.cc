@@ -105,9 +105,9 @@ class Initiator {
  private:
   void log_in(const std::string& target) {
     std::string text = "InitiatorName=iqn.2026-11.dev.peerlane:steady";
-    for (const std::string& pair : {std::string("SessionType=Normal"), "TargetName=" + target, std::string("AuthMethod=None"),
-                                    std::string("InitialR2T=No"), std::string("ImmediateData=Yes"),
-                                    std::string("MaxRecvDataSegmentLength=262144")}) {
+    for (const std::string& pair : {std::string("SessionType=Normal"), "TargetName=" + target,
+                                    std::string("AuthMethod=None"), std::string("InitialR2T=No"),
+                                    std::string("ImmediateData=Yes"), std::string("MaxRecvDataSegmentLength=262144")}) {
       text += '\0';
       text += pair;
     }
@@ -193,13 +193,16 @@ void expect_no_allocation(const std::string& disk) {
     counting = true;
     initiator.run(kCommands);
     counting = false;
-    // The watch over a connection runs once a second, and its timer takes a node of a tree: a handful, not one per command.
+    // The watch over a connection runs once a second, and its timer takes a node of a tree: a handful, not one per
+    // command.
     EXPECT_LT(allocations.load(), 50u) << "in " << kCommands << " commands";
   }
   EXPECT_TRUE((*server)->stop());
 }
 
-TEST(SteadyState, CommandsAllocateNothingOnAMemoryDisk) { expect_no_allocation("ram:64M"); }
+TEST(SteadyState, CommandsAllocateNothingOnAMemoryDisk) {
+  expect_no_allocation("ram:64M");
+}
 
 TEST(SteadyState, CommandsAllocateNothingOnAFile) {
   char name[] = "/var/tmp/steady_state_test.XXXXXX";

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """CHAP (RFC 1994, RFC 7143 §12.1.3): every algorithm, both directions, and what an attacker would try."""
 
+import base64
 import os
 import unittest
 
-from initiator import (CHAP_ALGORITHMS, Connection, LoginFailed, OPERATIONAL, SECURITY, Session, chap_bytes, chap_response,
-                       discover)
+from initiator import (CHAP_ALGORITHMS, Connection, LoginFailed, OPERATIONAL, SECURITY, Session, chap_bytes,
+                       chap_response, discover)
 from pdu import decode_keys
 from server import Server
 
@@ -100,11 +101,11 @@ class ChapTest(unittest.TestCase):
                 self.assertEqual(0x02, caught.exception.status >> 8)
 
     def test_base64_response(self):
-        import base64
         session = self.session()
         digest, identifier, challenge = self.challenge(session)
         response = base64.b64encode(chap_response(digest, identifier, SECRET, challenge)).decode()
-        self.assertTrue(session.login_step([("CHAP_N", USER), ("CHAP_R", "0b" + response)], SECURITY, OPERATIONAL).final)
+        answer = session.login_step([("CHAP_N", USER), ("CHAP_R", "0b" + response)], SECURITY, OPERATIONAL)
+        self.assertTrue(answer.final)
 
     def test_response_to_an_earlier_challenge(self):
         first = self.session()

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Full feature phase (RFC 7143 §4, §11): data transfer, numbering, residuals, NOPs, text, logout, and what is answered to nonsense."""
+"""Full feature phase (RFC 7143 §4, §11): data transfer, numbering, residuals, NOPs, text, logout, and nonsense."""
 
 import os
 import struct
@@ -41,7 +41,7 @@ class FullFeatureTest(unittest.TestCase):
         self.assertTrue(self.server.alive())
 
     def refused(self, session, step):
-        """`step` must end in a Reject, in a command that fails, or in the end of the connection: within the time allowed."""
+        """`step` must end in a Reject, in a command that fails, or in the end of the connection: in time."""
         try:
             result = step()
         except Rejected as rejected:
@@ -60,8 +60,9 @@ class DataTransferTest(FullFeatureTest):
                 for digests in ("None", "CRC32C"):
                     for length in (512, 8192, 65536 + 512, 300 * 1024):
                         with self.subTest(initial_r2t=initial_r2t, immediate=immediate, digests=digests, length=length):
-                            session = self.session(InitialR2T=initial_r2t, ImmediateData=immediate, HeaderDigest=digests,
-                                                   DataDigest=digests, FirstBurstLength="65536", MaxBurstLength="131072")
+                            session = self.session(InitialR2T=initial_r2t, ImmediateData=immediate,
+                                                   HeaderDigest=digests, DataDigest=digests,
+                                                   FirstBurstLength="65536", MaxBurstLength="131072")
                             data = os.urandom(length)
                             session.write(7, data)
                             self.assertEqual(data, session.read(7, length // 512))
@@ -173,8 +174,8 @@ class ResidualTest(FullFeatureTest):
     def test_both_directions_are_refused(self):
         session = self.session()
         itt = session.new_itt()
-        command = wire.scsi_command(read_16(0, 1), itt, session.take_cmd_sn(), session.exp_stat_sn, read=True, write=True,
-                                    length=512)
+        command = wire.scsi_command(read_16(0, 1), itt, session.take_cmd_sn(), session.exp_stat_sn, read=True,
+                                    write=True, length=512)
         session.connection.send(command)
         try:
             answer = session.connection.receive()
@@ -282,7 +283,7 @@ class NumberingTest(FullFeatureTest):
 
 
 class DataOutErrorTest(FullFeatureTest):
-    """What a target at error recovery level 0 does with wrong data: never writes it, never hangs, goes on for others."""
+    """What a target at error recovery level 0 does with wrong data: never writes it, never hangs, serves others."""
 
     def started(self, blocks=16):
         session = self.session(**NO_UNSOLICITED, MaxBurstLength="65536")
@@ -300,7 +301,7 @@ class DataOutErrorTest(FullFeatureTest):
 
     def test_offset_that_was_not_asked_for(self):
         session, task, r2t = self.started()
-        session.connection.send(wire.data_out(bytes(512), task.itt, r2t.ttt, session.exp_stat_sn, offset=4096, final=True))
+        session.connection.send(wire.data_out(bytes(512), task.itt, r2t.ttt, session.exp_stat_sn, offset=4096))
         self.finish(session, task)
         self.untouched()
         self.still_healthy()
@@ -411,7 +412,8 @@ class DigestErrorTest(FullFeatureTest):
             self.assertEqual(bytes(command.header), reject.data[:48], "the rejected header comes back")
             if wire.SCSI_RESPONSE in answers:
                 self.assertEqual(2, answers[wire.SCSI_RESPONSE].u8(3))
-                self.assertEqual((0x47, 0x05), tuple(answers[wire.SCSI_RESPONSE].data[14:16]), "protocol service CRC error")
+                sense = answers[wire.SCSI_RESPONSE].data[2:]
+                self.assertEqual((0x47, 0x05), (sense[12], sense[13]), "protocol service CRC error")
         except Closed:
             pass  # level 0 allows to end the session at once
         self.assertEqual(b"\x11" * 4096, self.session().read(500, 8))
@@ -481,8 +483,8 @@ class TextTest(FullFeatureTest):
     def test_request_over_several_pdus(self):
         session = self.session()
         itt, text = session.new_itt(), b"X-com.example.first=1\0X-com.example.second=2\0"
-        session.connection.send(wire.text_request(text[:17], itt, session.take_cmd_sn(), session.exp_stat_sn, final=False,
-                                                  more=True))
+        session.connection.send(wire.text_request(text[:17], itt, session.take_cmd_sn(), session.exp_stat_sn,
+                                                  final=False, more=True))
         answer = session.collect(wire.TEXT_RESPONSE, itt)
         self.assertEqual(b"", answer.data)
         self.assertNotEqual(wire.RESERVED_TAG, answer.ttt)

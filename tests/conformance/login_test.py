@@ -5,7 +5,8 @@ import struct
 import unittest
 
 import pdu as wire
-from initiator import (Closed, Connection, FULL_FEATURE, LoginFailed, OPERATIONAL, Rejected, SECURITY, Session, discover)
+from initiator import (Closed, Connection, FULL_FEATURE, LoginFailed, OPERATIONAL, Rejected, SECURITY, Session,
+                       discover)
 from pdu import decode_keys
 from server import Server
 
@@ -15,7 +16,8 @@ FRIENDS = "iqn.2026-11.test:friend-*"
 class LoginTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("ram:16M", options=("--target-name", "iqn.2026-11.test:login", "--alias", "The login disk")).start()
+        options = ("--target-name", "iqn.2026-11.test:login", "--alias", "The login disk")
+        cls.server = Server("ram:16M", options=options).start()
         cls.addClassCleanup(cls.server.stop)
 
     def session(self, target="iqn.2026-11.test:login", **arguments):
@@ -114,8 +116,8 @@ class StagesTest(LoginTest):
 
 
 class RefusalTest(LoginTest):
-    def first(self, session, keys, **arguments):
-        return lambda: session.login_step(keys, arguments.pop("csg", SECURITY), arguments.pop("nsg", OPERATIONAL), **arguments)
+    def first(self, session, keys):
+        return lambda: session.login_step(keys, SECURITY, OPERATIONAL)
 
     def test_unsupported_version(self):
         session = self.session()
@@ -229,32 +231,34 @@ class RefusalTest(LoginTest):
 
 class KeysTest(LoginTest):
     def test_digests(self):
-        for offer, answer in (("None", "None"), ("CRC32C", "CRC32C"), ("CRC32C,None", "CRC32C"), ("None,CRC32C", "None"),
-                              ("X-other,CRC32C", "CRC32C"), ("X-other", "Reject")):
+        for offer, answer in (("None", "None"), ("CRC32C", "CRC32C"), ("CRC32C,None", "CRC32C"),
+                              ("None,CRC32C", "None"), ("X-other,CRC32C", "CRC32C"), ("X-other", "Reject")):
             with self.subTest(offer):
                 self.assertEqual(answer, self.answers([("HeaderDigest", offer)])["HeaderDigest"])
                 self.assertEqual(answer, self.answers([("DataDigest", offer)])["DataDigest"])
 
     def test_booleans(self):
-        for key, offer, answer in (("InitialR2T", "Yes", "Yes"), ("InitialR2T", "No", "No"), ("ImmediateData", "Yes", "Yes"),
-                                   ("ImmediateData", "No", "No"), ("DataPDUInOrder", "Yes", "Yes"),
+        for key, offer, answer in (("InitialR2T", "Yes", "Yes"), ("InitialR2T", "No", "No"),
+                                   ("ImmediateData", "Yes", "Yes"), ("ImmediateData", "No", "No"),
+                                   ("DataPDUInOrder", "Yes", "Yes"),
                                    ("DataSequenceInOrder", "Yes", "Yes"), ("InitialR2T", "maybe", "Reject"),
                                    ("ImmediateData", "1", "Reject")):
             with self.subTest(key=key, offer=offer):
                 self.assertEqual(answer, self.answers([(key, offer)])[key])
 
     def test_numbers_take_the_minimum(self):
-        for key, offer, answer in (("MaxConnections", "8", "1"), ("ErrorRecoveryLevel", "2", "0"), ("MaxBurstLength", "65536", "65536"),
-                                   ("MaxBurstLength", "512", "512"), ("MaxBurstLength", "0x10000", "65536"),
+        for key, offer, answer in (("MaxConnections", "8", "1"), ("ErrorRecoveryLevel", "2", "0"),
+                                   ("MaxBurstLength", "65536", "65536"), ("MaxBurstLength", "512", "512"),
+                                   ("MaxBurstLength", "0x10000", "65536"),
                                    ("MaxOutstandingR2T", "1", "1"), ("DefaultTime2Retain", "0", "0")):
             with self.subTest(key=key, offer=offer):
                 self.assertEqual(answer, self.answers([(key, offer)])[key])
 
     def test_large_offers_are_bounded(self):
-        for key, most in (("MaxBurstLength", 1 << 24), ("MaxOutstandingR2T", 65534), ("DefaultTime2Retain", 3599)):
+        for key, largest in (("MaxBurstLength", 16777215), ("MaxOutstandingR2T", 65535),
+                             ("FirstBurstLength", 16777215)):
             with self.subTest(key):
-                largest = {"MaxBurstLength": 16777215, "MaxOutstandingR2T": 65535, "DefaultTime2Retain": 3600}[key]
-                self.assertLessEqual(int(self.answers([(key, str(largest))])[key]), most)
+                self.assertLess(int(self.answers([(key, str(largest))])[key]), largest)
 
     def test_time_to_wait_takes_the_maximum(self):
         self.assertEqual("20", self.answers([("DefaultTime2Wait", "20")])["DefaultTime2Wait"])
@@ -286,10 +290,12 @@ class KeysTest(LoginTest):
 
     def test_unknown_keys_are_not_understood(self):
         answers = self.answers([("X-com.example.key", "1"), ("Mystery", "yes"), ("RDMAExtensions", "Yes")])
-        self.assertEqual({"NotUnderstood"}, {answers[key] for key in ("X-com.example.key", "Mystery", "RDMAExtensions")})
+        for key in ("X-com.example.key", "Mystery", "RDMAExtensions"):
+            self.assertEqual("NotUnderstood", answers[key])
 
     def test_obsolete_marker_keys(self):
-        answers = self.answers([("IFMarker", "Yes"), ("OFMarker", "Yes"), ("IFMarkInt", "2048"), ("OFMarkInt", "1~65535")])
+        answers = self.answers([("IFMarker", "Yes"), ("OFMarker", "Yes"), ("IFMarkInt", "2048"),
+                                ("OFMarkInt", "1~65535")])
         self.assertIn(answers["IFMarker"], ("Reject", "No"))
         self.assertIn(answers["OFMarker"], ("Reject", "No"))
         self.assertEqual("Reject", answers["IFMarkInt"])
@@ -334,7 +340,8 @@ class DiscoveryTest(LoginTest):
         session = self.session(target=None, discovery=True)
         session.login_step(session.names() + [("AuthMethod", "None")], SECURITY, OPERATIONAL)
         answer = session.login_step([("MaxConnections", "4"), ("InitialR2T", "No"), ("ImmediateData", "Yes"),
-                                     ("MaxBurstLength", "65536"), ("FirstBurstLength", "65536"), ("MaxOutstandingR2T", "1")],
+                                     ("MaxBurstLength", "65536"), ("FirstBurstLength", "65536"),
+                                     ("MaxOutstandingR2T", "1")],
                                     OPERATIONAL, FULL_FEATURE)
         self.assertEqual({"Irrelevant"}, {value for key, value in decode_keys(answer.data)
                                           if key in ("MaxConnections", "InitialR2T", "ImmediateData", "MaxBurstLength",

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Sessions (RFC 7143 §4.4, §6.3): several at once, reinstatement with commands in progress, keep-alive in both directions."""
+"""Sessions (RFC 7143 §4.4, §6.3): several at once, reinstatement with commands in progress, keep-alive."""
 
 import os
 import struct

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Task management (RFC 7143 §4.2.3, §11.5, §11.6): each function, with commands in progress, answered whatever happens."""
+"""Task management (RFC 7143 §4.2.3, §11.5, §11.6): each function, with commands in progress."""
 
 import struct
 import unittest
@@ -11,7 +11,7 @@ from server import Server
 ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET = 1, 2, 3, 4
 LOGICAL_UNIT_RESET, WARM_RESET, COLD_RESET, TASK_REASSIGN = 5, 6, 7, 8
 
-COMPLETE, NO_TASK, NO_LUN, STILL_ALLEGIANT, NO_REASSIGN, NOT_SUPPORTED, NOT_AUTHORISED, REJECTED = 0, 1, 2, 3, 4, 5, 6, 255
+COMPLETE, NO_TASK, NO_LUN, NO_REASSIGN, NOT_SUPPORTED, REJECTED = 0, 1, 2, 4, 5, 255
 
 NO_UNSOLICITED = {"InitialR2T": "Yes", "ImmediateData": "No"}
 
@@ -75,7 +75,7 @@ class TaskManagementTest(unittest.TestCase):
         self.assertEqual(NO_TASK, session.manage(ABORT_TASK, referenced=0x4242, ref_cmd_sn=session.cmd_sn - 1))
 
     def test_abort_of_a_command_that_has_not_come_yet(self):
-        """RFC 7143 §11.5.5: a number in the window that was not received counts as received, and the answer is 'complete'."""
+        """RFC 7143 §11.5.5: a number in the window that was not received counts as received; 'complete'."""
         session = self.session()
         missing = session.take_cmd_sn()
         self.assertEqual(COMPLETE, session.manage(ABORT_TASK, referenced=0x4242, ref_cmd_sn=missing))
@@ -103,7 +103,7 @@ class TaskManagementTest(unittest.TestCase):
         own, foreign = self.stuck_write(session), self.stuck_write(other)
         self.assertEqual(COMPLETE, session.manage(CLEAR_TASK_SET))
         self.never_answered(session, own)
-        # The other initiator's task ends with TASK ABORTED, or without an answer and a unit attention (2Fh/00h) instead.
+        # The other initiator's task ends with TASK ABORTED, or without an answer but a unit attention (2Fh/00h).
         try:
             result = other.wait(foreign, 0.5)
             self.assertEqual(0x40, result.status)
@@ -145,7 +145,8 @@ class TaskManagementTest(unittest.TestCase):
     def test_cold_reset_ends_the_connections(self):
         session, other = self.session(), self.session()
         self.stuck_write(session)
-        session.connection.send(wire.task_management(COLD_RESET, session.new_itt(), session.cmd_sn, session.exp_stat_sn))
+        session.connection.send(wire.task_management(COLD_RESET, session.new_itt(), session.cmd_sn,
+                                                     session.exp_stat_sn))
         session.connection.expect_close()
         other.connection.expect_close()
         self.session().test_unit_ready()

@@ -2,7 +2,9 @@
 """Hostile and broken peers, while a healthy initiator goes on undisturbed and the server's memory stays bounded."""
 
 import os
+import pathlib
 import random
+import resource
 import select
 import socket
 import struct
@@ -15,6 +17,9 @@ from initiator import Closed, Connection, LoginFailed, Rejected, Session, TimedO
 from pdu import Pdu
 from server import Server
 from workload import HealthyInitiator
+
+
+DISCOVERY_KEYS = wire.encode_keys([("InitiatorName", "iqn.2026-11.test:x"), ("SessionType", "Discovery")])
 
 
 def write_16(lba, blocks):
@@ -51,7 +56,8 @@ class HostileTest(unittest.TestCase):
             self.raw(noise.randbytes(length), 0.05)
 
     def test_other_protocols(self):
-        for greeting in (b"GET / HTTP/1.1\r\nHost: disk\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01\x02\x00\x01" * 20):
+        for greeting in (b"GET / HTTP/1.1\r\nHost: disk\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n",
+                         b"\x16\x03\x01\x02\x00\x01" * 20):
             self.raw(greeting * 3)
 
     def test_connect_and_close(self):
@@ -69,7 +75,8 @@ class HostileTest(unittest.TestCase):
             pdu = wire.login_request(b"", 0, 1, 0, isid=b"\x80" + bytes(5))
             pdu.header[5:8] = length.to_bytes(3, "big")
             with Connection(self.server.address) as connection:
-                connection.send_bytes(pdu.bytes(lengths=False) + bytes(1000))
+                # It is refused as soon as more has come than a login may bring, not when all of it has.
+                connection.send_bytes(pdu.bytes(lengths=False) + bytes(8193))
                 self.closed(connection)
 
     def test_login_with_additional_headers(self):
@@ -78,16 +85,14 @@ class HostileTest(unittest.TestCase):
         self.raw(pdu.bytes())
 
     def test_truncated_login_at_every_byte(self):
-        pdu = wire.login_request(wire.encode_keys([("InitiatorName", "iqn.2026-11.test:x"), ("SessionType", "Discovery")]),
-                                 0, 1, 0, isid=bytes(6)).bytes()
+        pdu = wire.login_request(DISCOVERY_KEYS, 0, 1, 0, isid=bytes(6)).bytes()
         for length in range(0, len(pdu), 3):
             with Connection(self.server.address) as connection:
                 connection.send_bytes(pdu[:length])
 
     def test_login_with_every_flag_byte(self):
         for flags in range(0, 256, 5):
-            pdu = wire.login_request(wire.encode_keys([("InitiatorName", "iqn.2026-11.test:x"), ("SessionType", "Discovery")]),
-                                     0, 1, 0, isid=bytes(6))
+            pdu = wire.login_request(DISCOVERY_KEYS, 0, 1, 0, isid=bytes(6))
             pdu.put8(1, flags)
             self.raw(pdu.bytes(), 0.02)
 
@@ -122,8 +127,7 @@ class HostileTest(unittest.TestCase):
             self.assertLessEqual(len(answers), 1)
 
     def test_command_truncated_and_connection_closed(self):
-        whole = wire.scsi_command(write_16(60000, 16), 5, 0, 0, write=True, length=8192, data=os.urandom(8192)).bytes()
-        for length in (1, 20, 47, 48, 49, 4000, len(whole) - 1):
+        for length in (1, 20, 47, 48, 49, 4000, 48 + 8191):
             session = self.session()
             command = wire.scsi_command(write_16(60000, 16), 5, session.cmd_sn, session.exp_stat_sn, write=True,
                                         length=8192, data=os.urandom(8192)).bytes()
@@ -200,7 +204,8 @@ class HostileTest(unittest.TestCase):
         session = self.session()
         try:
             for _ in range(20000):
-                session.connection.send_bytes(wire.nop_out(1, session.cmd_sn, session.exp_stat_sn, data=b"x" * 256).bytes())
+                ping = wire.nop_out(1, session.cmd_sn, session.exp_stat_sn, data=b"x" * 256)
+                session.connection.send(ping)
                 if select.select([session.connection.socket], [], [], 0)[0]:
                     session.connection.socket.recv(1 << 20)
         except (Closed, OSError):
@@ -256,7 +261,6 @@ class ManyConnectionsTest(unittest.TestCase):
 
     def test_few_descriptors(self):
         """The server runs out of file descriptors and says so, does not spin, and goes on when there are some again."""
-        import resource
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
         try:
@@ -301,7 +305,7 @@ class SlowLoginTest(unittest.TestCase):
 
 def processor_seconds(server):
     """User and system time of the server so far."""
-    fields = open(f"/proc/{server.process.pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()
+    fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

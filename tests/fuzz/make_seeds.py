@@ -17,26 +17,32 @@ TRANSIT, CONTINUE = 0x80, 0x40
 
 INITIATOR = "InitiatorName=iqn.2004-10.org.example:host"
 TARGET = "TargetName=iqn.2004-10.org.example:disk"
-LIBISCSI = ["HeaderDigest=None,CRC32C", "DataDigest=None", "InitialR2T=No", "ImmediateData=Yes", "MaxBurstLength=262144",
-            "FirstBurstLength=262144", "DefaultTime2Wait=2", "DefaultTime2Retain=0", "MaxOutstandingR2T=1",
-            "ErrorRecoveryLevel=0", "IFMarker=No", "OFMarker=No", "MaxConnections=1", "MaxRecvDataSegmentLength=262144",
-            "DataPDUInOrder=Yes", "DataSequenceInOrder=Yes"]
+LIBISCSI = ["HeaderDigest=None,CRC32C", "DataDigest=None", "InitialR2T=No", "ImmediateData=Yes",
+            "MaxBurstLength=262144", "FirstBurstLength=262144", "DefaultTime2Wait=2", "DefaultTime2Retain=0",
+            "MaxOutstandingR2T=1", "ErrorRecoveryLevel=0", "IFMarker=No", "OFMarker=No", "MaxConnections=1",
+            "MaxRecvDataSegmentLength=262144", "DataPDUInOrder=Yes", "DataSequenceInOrder=Yes"]
 
 
 def text(*pairs):
     return b"".join(pair.encode() + b"\0" for pair in pairs)
 
 
-# --- PDUs --------------------------------------------------------------------------------------------------------------
+# --- PDUs -----------------------------------------------------------------------------------------------------------
 
 def pdus():
     captured = {
-        "login-request": "43870000000001ae80f2fa0100000000280aa5b2000000000071aaa90000000100000000000000000000000000000000",
-        "login-response": "238700000000012e80f2fa0100000100280aa5b200000000000000000071aaa90071aaaa000000000000000000000000",
-        "text-request": "4480000000000010000000000000000030b430b2ffffffff4ed20c5e0000000100000000000000000000000000000000",
-        "text-response": "248000000000007f000000000000000030b430b2ffffffff000000014ed20c5e4ed20c5f000000000000000000000000",
-        "scsi-command": "01c10000000000000001000000000000280aa5b5000000400071aaab0000000312000000400000000000000000000000",
-        "data-in": "25810000000000400000000000000000280aa5b5ffffffff000000030071aaac0071aaad000000000000000000000000",
+        "login-request": "43870000000001ae80f2fa0100000000280aa5b200000000"
+                         "0071aaa90000000100000000000000000000000000000000",
+        "login-response": "238700000000012e80f2fa0100000100280aa5b200000000"
+                          "000000000071aaa90071aaaa000000000000000000000000",
+        "text-request": "4480000000000010000000000000000030b430b2ffffffff"
+                        "4ed20c5e0000000100000000000000000000000000000000",
+        "text-response": "248000000000007f000000000000000030b430b2ffffffff"
+                         "000000014ed20c5e4ed20c5f000000000000000000000000",
+        "scsi-command": "01c10000000000000001000000000000280aa5b500000040"
+                        "0071aaab0000000312000000400000000000000000000000",
+        "data-in": "25810000000000400000000000000000280aa5b5ffffffff"
+                   "000000030071aaac0071aaad000000000000000000000000",
     }
     for name, digits in captured.items():
         yield name, bytes.fromhex(digits)
@@ -50,7 +56,7 @@ def pdus():
         yield name, bytes(command) + ahs
 
 
-# --- Text --------------------------------------------------------------------------------------------------------------
+# --- Text -----------------------------------------------------------------------------------------------------------
 
 def texts():
     yield "libiscsi", b"\x01\x00" + text(*LIBISCSI) + b"\0\0"
@@ -75,7 +81,7 @@ def texts():
                                      "E=iscsi://host/iqn.a%3Ab/16383")
 
 
-# --- Login -------------------------------------------------------------------------------------------------------------
+# --- Login ----------------------------------------------------------------------------------------------------------
 
 def request(current, following=None, pairs=(), flags=0, cid=0):
     byte1 = current << 2 | flags
@@ -110,7 +116,8 @@ def logins():
                           6 * request(OPERATIONAL, FULL_FEATURE))
     for algorithm in (5, 6, 7, 8):
         proof = ("CHAP_N=alice", chap_response(algorithm, b"AliceSecret123"))
-        start = request(SECURITY, OPERATIONAL, (*who, "AuthMethod=CHAP,None")) + request(SECURITY, None, (f"CHAP_A={algorithm}",))
+        start = (request(SECURITY, OPERATIONAL, (*who, "AuthMethod=CHAP,None")) +
+                 request(SECURITY, None, (f"CHAP_A={algorithm}",)))
         end = request(OPERATIONAL, FULL_FEATURE, LIBISCSI)
         yield f"chap-{algorithm}", b"\x03" + start + request(SECURITY, OPERATIONAL, proof) + end
         mutual = (*proof, "CHAP_I=1", "CHAP_C=0xc211b261c01de2b6334d24d5210c07b58e1eb5be50f7a671279c5ea0bc831f7e")

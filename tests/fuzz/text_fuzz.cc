@@ -2,6 +2,7 @@
 //
 // Input: one byte of flags (stage, discovery, leading connection), one that says in how many pieces the text comes, the
 // text.
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,11 +47,11 @@ void check_answers(const std::vector<KeyValue>& offered, ByteView text) {
     require(offer != offered.end(), "only what was offered is answered");
     const iscsi::KeySpec* const spec = iscsi::find_key(answer.key);
     if (spec == nullptr) {
-      require(answer.value == iscsi::kNotUnderstood, "unknown keys are not understood");
+      require(answer.value == iscsi::kAnswerNotUnderstood, "unknown keys are not understood");
       continue;
     }
-    require(answer.value != iscsi::kNotUnderstood, "known keys are understood");
-    if (answer.value == iscsi::kReject || answer.value == iscsi::kIrrelevant) continue;
+    require(answer.value != iscsi::kAnswerNotUnderstood, "known keys are understood");
+    if (answer.value == iscsi::kAnswerReject || answer.value == iscsi::kAnswerIrrelevant) continue;
     require(spec->kind != iscsi::Kind::kDeclarative, "declarations are not answered");
     if (spec->kind == iscsi::Kind::kMinimum) {
       const auto low = iscsi::parse_number(answer.value);

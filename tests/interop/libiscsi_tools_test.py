@@ -61,7 +61,8 @@ class DiscoveryTest(unittest.TestCase):
 
     def test_initiators_not_on_the_list_are_refused(self):
         with Server("ram:16M", options=("--allow-initiator", "iqn.2026-11.test:friend-*")) as server:
-            self.assertNotEqual(0, tools.run("iscsi-inq", "-i", "iqn.2026-11.test:foe", server.url, check=False).returncode)
+            done = tools.run("iscsi-inq", "-i", "iqn.2026-11.test:foe", server.url, check=False)
+            self.assertNotEqual(0, done.returncode)
             server.wait_for_log(r"iqn\.2026-11\.test:foe")
             tools.run("iscsi-inq", "-i", "iqn.2026-11.test:friend-1", server.url)
             # A target that one may not use is not shown either.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""QEMU's iSCSI driver puts a file system on a LUN and reads it back, and writes, discards and zeroes what it then verifies."""
+"""QEMU's iSCSI driver puts a file system on a LUN and reads it back; it writes, discards, zeroes and verifies."""
 
 import filecmp
 import pathlib
@@ -69,7 +69,8 @@ class ConvertTest(Scratch):
             disk = (f"driver=raw,file.driver=iscsi,file.transport=tcp,file.portal={host}:{port},"
                     f"file.target={server.target},file.lun={server.luns[0]},file.header-digest=crc32c")
             tools.run("qemu-img", "convert", "-n", "--target-image-opts", "-f", "raw", before, disk)
-            tools.run("qemu-img", "compare", "--image-opts", f"driver=raw,file.driver=file,file.filename={before}", disk)
+            image = f"driver=raw,file.driver=file,file.filename={before}"
+            tools.run("qemu-img", "compare", "--image-opts", image, disk)
 
     @unittest.skipUnless(environment.has_ipv6(), "no IPv6 loopback here")
     def test_ipv6(self):
@@ -131,7 +132,8 @@ class PatternTest(Scratch):
         with Server("ram:64M") as server:
             commands = [f"aio_write -P {i + 1} {i * 256}k 256k" for i in range(64)] + ["aio_flush"]
             commands += [f"read -P {i + 1} {i * 256}k 256k" for i in range(64)]
-            tools.qemu_io(server.url, *commands, "writev -P 0xaa 20M 4k 8k 512 64k 512", "readv -P 0xaa 20M 512 64k 4k 8k 512")
+            tools.qemu_io(server.url, *commands, "writev -P 0xaa 20M 4k 8k 512 64k 512",
+                          "readv -P 0xaa 20M 512 64k 4k 8k 512")
 
 
 class SeveralAtOnceTest(Scratch):

@@ -4,7 +4,8 @@
     session = Session(connection, target).login()       login, CmdSN and StatSN, commands, data transfer
     session.write(0, data); session.read(0, 8)
 
-A Session keeps the sequence numbers and answers NOP-Ins; whoever needs something out of order sends PDUs on its connection.
+A Session keeps the sequence numbers and answers NOP-Ins; whoever needs something out of order sends PDUs on its
+connection.
 """
 
 import base64
@@ -62,7 +63,8 @@ class CheckCondition(Exception):
     """A command ended with another status than GOOD."""
 
     def __init__(self, result):
-        super().__init__(f"status {result.status:#04x}, sense {result.sense_key:x}h {result.asc:02x}h/{result.ascq:02x}h")
+        super().__init__(f"status {result.status:#04x}, sense {result.sense_key:x}h "
+                         f"{result.asc:02x}h/{result.ascq:02x}h")
         self.result = result
 
 
@@ -169,10 +171,10 @@ class Task:
 
 
 class Session:
-    """A session with one connection. `keys` are proposed at login on top of USUAL_KEYS; None as a value leaves one out."""
+    """A session with one connection. `keys` are proposed at login on top of USUAL_KEYS; the value None omits one."""
 
-    def __init__(self, connection, target=None, *, initiator="iqn.2026-11.test:client", keys=None, chap=None, mutual=None,
-                 algorithms="7,6,5", isid=None, tsih=0, cid=0, discovery=False):
+    def __init__(self, connection, target=None, *, initiator="iqn.2026-11.test:client", keys=None, chap=None,
+                 mutual=None, algorithms="7,6,5", isid=None, tsih=0, cid=0, discovery=False):
         self.connection, self.target, self.initiator = connection, target, initiator
         self.keys = {**USUAL_KEYS, **(keys or {})}
         self.chap, self.mutual, self.algorithms = chap, mutual, algorithms
@@ -238,7 +240,7 @@ class Session:
             mutual_name, mutual_secret = self.mutual
             expected = chap_response(digest, 77, mutual_secret, challenge)
             assert answer["CHAP_N"] == mutual_name, answer
-            assert hmac.compare_digest(chap_bytes(answer["CHAP_R"]), expected), "the target does not know the mutual secret"
+            assert hmac.compare_digest(chap_bytes(answer["CHAP_R"]), expected), "the target does not know its secret"
 
     def negotiate(self):
         """The operational stage, and with it the way into full feature phase."""
@@ -269,7 +271,8 @@ class Session:
         self.cmd_sn += 1
         return self.cmd_sn - 1
 
-    def start(self, cdb, *, lun=0, data=None, read_length=0, length=None, attribute=1, immediate=False, unsolicited=True):
+    def start(self, cdb, *, lun=0, data=None, read_length=0, length=None, attribute=1, immediate=False,
+              unsolicited=True):
         """Sends a SCSI command with the data that may go with it; returns its Task."""
         itt = self.new_itt()
         cmd_sn = self.cmd_sn if immediate else self.take_cmd_sn()
@@ -311,7 +314,7 @@ class Session:
         return self.wait(self.start(cdb, **arguments))
 
     def check(self, cdb, **arguments):
-        """As execute, but another status than GOOD is an exception; unit attentions are taken note of and the command repeated."""
+        """As execute, but another status than GOOD is an exception; after a unit attention the command is repeated."""
         for _ in range(8):
             result = self.execute(cdb, **arguments)
             if not (result.status == 2 and result.sense_key == 6):
@@ -377,7 +380,7 @@ class Session:
                              received.data[2:2 + sense_length], received.flags & 0x06, received.u32(44), received.u8(2))
 
     def collect(self, opcode, itt=None, timeout=None):
-        """Waits for a PDU that belongs to no task: a NOP-In, Text, Logout or task management response, an Async message."""
+        """Waits for a PDU that belongs to no task: a NOP-In, a Text, Logout or task management response, an Async."""
         while True:
             for kept in (self.unexpected, self.asyncs):
                 for received in kept:
@@ -390,7 +393,8 @@ class Session:
 
     def capacity(self, lun=0):
         """(number of blocks, block size)."""
-        data = self.check(bytes([0x9E, 0x10]) + bytes(8) + struct.pack(">I", 32) + bytes(2), read_length=32, lun=lun).data
+        cdb = bytes([0x9E, 0x10]) + bytes(8) + struct.pack(">I", 32) + bytes(2)
+        data = self.check(cdb, read_length=32, lun=lun).data
         last, size = struct.unpack_from(">QI", data)
         return last + 1, size
 
@@ -465,8 +469,10 @@ def chap_bytes(text):
 
 
 def connect(server, **arguments):
-    """A session with a Server under test, logged in."""
-    return Session(Connection(server.address), server.target, **arguments).login()
+    """A session with a Server under test, logged in; closed at the latest when the test ends."""
+    session = Session(Connection(server.address), server.target, **arguments)
+    server.clients.append(session)
+    return session.login()
 
 
 def discover(address, **arguments):

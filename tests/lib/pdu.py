@@ -5,7 +5,8 @@ import struct
 from crc32c import crc32c
 
 # Opcodes, RFC 7143 §11.2.1.2.
-NOP_OUT, SCSI_COMMAND, TASK_MANAGEMENT, LOGIN, TEXT, DATA_OUT, LOGOUT, SNACK = 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10
+NOP_OUT, SCSI_COMMAND, TASK_MANAGEMENT, LOGIN = 0x00, 0x01, 0x02, 0x03
+TEXT, DATA_OUT, LOGOUT, SNACK = 0x04, 0x05, 0x06, 0x10
 NOP_IN, SCSI_RESPONSE, TASK_MANAGEMENT_RESPONSE, LOGIN_RESPONSE, TEXT_RESPONSE = 0x20, 0x21, 0x22, 0x23, 0x24
 DATA_IN, LOGOUT_RESPONSE, R2T, ASYNC, REJECT = 0x25, 0x26, 0x31, 0x32, 0x3F
 
@@ -26,7 +27,7 @@ def lun_field(lun):
 
 
 class Pdu:
-    """A PDU: 48 bytes of header, additional headers, data. Lengths in the header are set by bytes() unless told otherwise."""
+    """A PDU: 48 bytes of header, additional headers, data. bytes() sets the lengths in the header by itself."""
 
     def __init__(self, header=None, data=b"", ahs=b""):
         self.header = bytearray(header if header is not None else 48)
@@ -108,7 +109,8 @@ def nop_out(itt, cmd_sn, exp_stat_sn, *, ttt=RESERVED_TAG, data=b"", immediate=T
     return pdu.put32(16, itt).put32(20, ttt).put32(24, cmd_sn).put32(28, exp_stat_sn)
 
 
-def task_management(function, itt, cmd_sn, exp_stat_sn, *, lun=0, referenced=RESERVED_TAG, ref_cmd_sn=0, immediate=True):
+def task_management(function, itt, cmd_sn, exp_stat_sn, *, lun=0, referenced=RESERVED_TAG, ref_cmd_sn=0,
+                    immediate=True):
     pdu = Pdu()
     pdu.put8(0, TASK_MANAGEMENT | (0x40 if immediate else 0)).put8(1, 0x80 | function)
     pdu.header[8:16] = lun_field(lun)

@@ -3,7 +3,8 @@
     with Server("ram:64M") as server:
         ... server.url, server.address, server.target ...
 
-It listens on a port that the system chooses, and must end with status 0 and without a sanitizer's report when it is stopped.
+It listens on a port that the system chooses, and must end with status 0 and without a sanitizer's report when it is
+stopped.
 """
 
 import os
@@ -49,6 +50,7 @@ class Server:
         self.env = {**os.environ, **(env or {})}
         self.process = None
         self.urls = []
+        self.clients = []  # sessions of tests: closed before a stop that is not itself the test
         self._stderr = []
         self._readers = []
         self._ready = threading.Event()
@@ -74,7 +76,8 @@ class Server:
             reader.start()
         if not self._ready.wait(environment.seconds(20)) or len(self.urls) < self.expected_urls:
             self.kill()
-            raise ServerError(f"{' '.join(self.arguments)} printed {len(self.urls)} of {self.expected_urls} URLs:\n{self.log()}")
+            raise ServerError(f"{' '.join(self.arguments)} printed {len(self.urls)} of {self.expected_urls} URLs:\n"
+                              f"{self.log()}")
         return self
 
     def request_stop(self, with_signal=signal.SIGTERM):
@@ -86,12 +89,14 @@ class Server:
             status = self.process.wait(environment.seconds(timeout))
         except subprocess.TimeoutExpired:
             self.kill()
-            raise ServerError(f"the server did not end within {environment.seconds(timeout)} s:\n{self.log()}") from None
+            limit = environment.seconds(timeout)
+            raise ServerError(f"the server did not end within {limit} s:\n{self.log()}") from None
         self._end_readers()
         return status
 
     def stop(self, timeout=20):
-        """Asks it to stop and checks that it ends well."""
+        """Closes the tests' sessions, asks it to stop and checks that it ends well."""
+        self._close_clients()
         self.request_stop()
         status = self.wait(timeout)
         self.check_log()
@@ -104,6 +109,10 @@ class Server:
             self.process.kill()
         self.process.wait()
         self._end_readers()
+
+    def _close_clients(self):
+        for client in self.clients:
+            client.close()
 
     def _end_readers(self):
         for reader in self._readers:
@@ -182,4 +191,5 @@ class Server:
 def run(*arguments, env=None, timeout=30):
     """Runs `peerlane` to its end; the finished process with text output."""
     return subprocess.run([environment.peerlane(), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, env={**os.environ, **(env or {})}, timeout=environment.seconds(timeout), check=False)
+                          text=True, env={**os.environ, **(env or {})}, timeout=environment.seconds(timeout),
+                          check=False)

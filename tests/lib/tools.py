@@ -14,7 +14,8 @@ def run(name, *arguments, env=None, timeout=60, check=True, binary=False):
                               env={**os.environ, **(env or {})}, timeout=environment.seconds(timeout), check=False)
     except subprocess.TimeoutExpired as error:
         output = (error.stdout or b"").decode(errors="replace")
-        raise AssertionError(f"{' '.join(command)} did not end within {environment.seconds(timeout)} s:\n{output}") from None
+        limit = environment.seconds(timeout)
+        raise AssertionError(f"{' '.join(command)} did not end within {limit} s:\n{output}") from None
     if not binary:
         done.stdout = done.stdout.decode(errors="replace")
     if not check:

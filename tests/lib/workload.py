@@ -1,4 +1,4 @@
-"""A healthy initiator that goes on working while something else happens: it writes, reads back, compares, and keeps time."""
+"""A healthy initiator that goes on working while something else happens: it writes, reads back and compares."""
 
 import os
 import random

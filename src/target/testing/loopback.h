@@ -1,5 +1,5 @@
-// For tests: a session in full feature phase on one end of a socket pair, and an initiator made of PDUs on the other, both
-// coroutines of one reactor. What the initiator sends and gets is seen PDU by PDU.
+// For tests: a session in full feature phase on one end of a socket pair, and an initiator made of PDUs on the other,
+// both coroutines of one reactor. What the initiator sends and gets is seen PDU by PDU.
 #pragma once
 
 #include <array>
@@ -88,6 +88,12 @@ class LoopbackInitiator {
     EXPECT_TRUE(sent.has_value());
   }
 
+  /// Bytes as they are.
+  io::Task<void> send_raw(std::vector<iovec> vectors) {
+    const auto sent = co_await stream_.send(vectors);
+    EXPECT_TRUE(sent.has_value());
+  }
+
   /// A READ(10) or WRITE(10) of `blocks` 512-byte blocks, numbered.
   iscsi::ScsiCommand command(std::uint8_t operation, std::uint32_t tag, std::uint32_t lba, std::uint16_t blocks) {
     iscsi::ScsiCommand pdu;
@@ -171,9 +177,9 @@ class Loopback final : public ConnectionHost {
     nexus->find(scsi::Lun{0})->attentions().take();
     session_ = std::make_shared<Session>(reactor_, reactor_.buffers(), identity, initiator->cmd_sn, std::move(nexus));
     session_->parameters() = parameters;
-    connection_ = std::make_unique<Connection>(*this, reactor_, *target_end_, *reader_, session_,
-                                               iscsi::Negotiator(iscsi::Preferences()), std::uint16_t{0},
-                                               iscsi::StatSn(1));
+    connection_ =
+        std::make_unique<Connection>(*this, reactor_, *target_end_, *reader_, session_,
+                                     iscsi::Negotiator(iscsi::Preferences()), std::uint16_t{0}, iscsi::StatSn(1));
     io::spawn(run());
   }
 
