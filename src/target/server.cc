@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -23,9 +24,18 @@ std::string bracketed(const std::string& host) {
   return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
 }
 
+/// Every connection is a descriptor; the usual soft limit of 1024 is for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(const Declaration& declaration, const StartOptions& options) {
+  raise_descriptor_limit();
   std::unique_ptr<Server> server(new Server());
   auto service = Service::create(declaration);
   if (!service) return std::unexpected(service.error());

@@ -34,8 +34,8 @@ struct LunAddress {
 
 class Server {
  public:
-  /// Opens the disks, listens, and serves. Blocks until all that is done; the error says what was in the way, and what
-  /// to do.
+  /// Opens the disks, listens, and serves; raises the process's limit of descriptors as far as it may. Blocks until all
+  /// that is done; the error says what was in the way, and what to do.
   static Result<std::unique_ptr<Server>> start(const Declaration& declaration, const StartOptions& options);
 
   /// Requires that stop() has returned true.

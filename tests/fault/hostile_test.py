@@ -4,7 +4,6 @@
 import os
 import pathlib
 import random
-import resource
 import select
 import socket
 import struct
@@ -261,12 +260,7 @@ class ManyConnectionsTest(unittest.TestCase):
 
     def test_few_descriptors(self):
         """The server runs out of file descriptors and says so, does not spin, and goes on when there are some again."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-        try:
-            server = Server("ram:16M").start()
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        server = Server("ram:16M", wrapper=("prlimit", "--nofile=64:64")).start()
         try:
             with HealthyInitiator(server) as healthy:
                 connections = [Connection(server.address) for _ in range(100)]

@@ -36,8 +36,8 @@ def parse_url(url):
 class Server:
     """One run of `peerlane serve`. Used as a context manager, or with start() and stop()."""
 
-    def __init__(self, *disks, options=(), listen=("127.0.0.1:0",), config=None, env=None, luns=None):
-        self.arguments = [environment.peerlane(), "serve"]
+    def __init__(self, *disks, options=(), listen=("127.0.0.1:0",), config=None, env=None, luns=None, wrapper=()):
+        self.arguments = [*wrapper, environment.peerlane(), "serve"]
         if config is not None:
             self.arguments += ["--config", str(config)]
         else:
