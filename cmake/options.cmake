@@ -23,8 +23,8 @@ if(PEERLANE_SANITIZE)
   target_compile_options(peerlane_options INTERFACE -fsanitize=${PEERLANE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(peerlane_options INTERFACE -fsanitize=${PEERLANE_SANITIZE})
   if(PEERLANE_SANITIZE MATCHES "undefined")
-    # The vptr check opens a pipe to look at memory and takes it for an invalid object when it gets none, as in tests that
-    # run out of descriptors.
+    # The vptr check opens a pipe to look at memory, and takes what it cannot look at for an invalid object: wrong
+    # where a test runs out of descriptors.
     target_compile_options(peerlane_options INTERFACE -fno-sanitize=vptr)
   endif()
   if(PEERLANE_SANITIZE MATCHES "thread")

@@ -12,6 +12,21 @@
 #endif
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+#define PEERLANE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PEERLANE_TSAN 1
+#endif
+#endif
+
+#if defined(PEERLANE_TSAN)
+extern "C" {
+void __tsan_acquire(void* address);
+void __tsan_release(void* address);
+}
+#endif
+
 #if defined(PEERLANE_ASAN)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -31,5 +46,24 @@ inline constexpr bool kAddressSanitizer = false;
 inline void mark_unused(const void*, std::size_t) {}
 inline void mark_used(const void*, std::size_t) {}
 #endif
+
+/// While it lives, its thread uses memory that others use as well, in an order that a peer over the network takes care
+/// of (a read is sent after the write was answered): ThreadSanitizer cannot see that. `what` stands for the memory.
+class OrderedByPeers {
+ public:
+#if defined(PEERLANE_TSAN)
+  explicit OrderedByPeers(void* what) : what_(what) { __tsan_acquire(what_); }
+  ~OrderedByPeers() { __tsan_release(what_); }
+#else
+  explicit OrderedByPeers(void*) {}
+#endif
+  OrderedByPeers(const OrderedByPeers&) = delete;
+  OrderedByPeers& operator=(const OrderedByPeers&) = delete;
+
+#if defined(PEERLANE_TSAN)
+ private:
+  void* what_;
+#endif
+};
 
 }  // namespace peerlane

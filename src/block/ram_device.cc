@@ -7,6 +7,8 @@
 
 #include <sys/mman.h>
 
+#include "base/sanitizers.h"
+
 namespace peerlane::block {
 namespace {
 
@@ -95,6 +97,7 @@ bool RamDevice::contains(std::uint64_t offset, std::uint64_t length) const {
 
 io::Task<Result<void>> RamDevice::read(std::uint64_t offset, ByteSpan into) {
   assert(contains(offset, into.size()));
+  const OrderedByPeers ordered(memory_.data());
   if (!into.empty()) std::memcpy(into.data(), memory_.data() + offset, into.size());
   co_return Result<void>();
 }
@@ -102,6 +105,7 @@ io::Task<Result<void>> RamDevice::read(std::uint64_t offset, ByteSpan into) {
 io::Task<Result<void>> RamDevice::write(std::uint64_t offset, ByteView from, WriteFlags) {
   if (read_only_) co_return fail(EROFS);
   assert(contains(offset, from.size()));
+  const OrderedByPeers ordered(memory_.data());
   if (!from.empty()) std::memcpy(memory_.data() + offset, from.data(), from.size());
   // After the copy, never before: an unmap of the same page in between would otherwise leave data in a page that is
   // marked as empty. This way round the worst is an empty page that is marked as allocated.
@@ -128,6 +132,7 @@ io::Task<Result<void>> RamDevice::write_zeroes(std::uint64_t offset, std::uint64
 
 /// Makes the range read as zeroes and gives its whole pages back to the system.
 Result<void> RamDevice::release(std::uint64_t offset, std::uint64_t length) {
+  const OrderedByPeers ordered(memory_.data());
   const std::uint64_t end = offset + length;
   const std::uint64_t first_page = round_up(offset, kPageBytes);
   const std::uint64_t end_page = end / kPageBytes * kPageBytes;
