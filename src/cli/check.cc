@@ -2,7 +2,6 @@
 
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "admin/config.h"
@@ -24,23 +23,15 @@ std::string summary(const target::Declaration& declaration) {
 
 }  // namespace
 
-CheckCommand::CheckCommand(CLI::App& app) {
-  CLI::App* const command = app.add_subcommand("check", "Explain every mistake of a configuration file");
-  command->footer(R"(Exit codes: 0 the file can be served, 2 it cannot.
-Example: peerlane check /etc/peerlane.toml
-)");
-  command->add_option("FILE", file_, "The configuration file (TOML)")->required();
-  command->add_flag("--json", json_, "Print the findings as one JSON object");
-}
-
-ExitCode CheckCommand::run() const {
-  const admin::Configuration configuration = admin::load_configuration(file_);
+ExitCode check(const CheckArguments& arguments) {
+  const admin::Configuration configuration = admin::load_configuration(arguments.file);
   const bool good = !admin::has_errors(configuration.findings);
-  if (json_) {
-    fmt::print("{}\n", admin::to_json(file_, configuration.findings));
+  if (arguments.json) {
+    fmt::print("{}\n", admin::to_json(arguments.file, configuration.findings));
   } else {
-    for (const admin::Finding& finding : configuration.findings) fmt::print("{}\n", admin::to_line(file_, finding));
-    if (good) fmt::print("{}: good: {}\n", file_, summary(configuration.declaration));
+    for (const admin::Finding& finding : configuration.findings)
+      fmt::print("{}\n", admin::to_line(arguments.file, finding));
+    if (good) fmt::print("{}: good: {}\n", arguments.file, summary(configuration.declaration));
   }
   return good ? ExitCode::kOk : ExitCode::kUsage;
 }

@@ -5,23 +5,14 @@
 
 #include "cli/exit_code.h"
 
-namespace CLI {
-class App;
-}
-
 namespace peerlane::cli {
 
-class CheckCommand {
- public:
-  /// Adds the command to `app`, which outlives it.
-  explicit CheckCommand(CLI::App& app);
-
-  /// Reads the file and says what is wrong: kOk if nothing but warnings is, kUsage otherwise.
-  ExitCode run() const;
-
- private:
-  std::string file_;
-  bool json_ = false;
+struct CheckArguments {
+  std::string file;
+  bool json = false;  // the findings as one JSON object
 };
+
+/// Reads the file and says what is wrong: kOk if nothing but warnings is, kUsage otherwise.
+ExitCode check(const CheckArguments& arguments);
 
 }  // namespace peerlane::cli

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "admin/address.h"
@@ -156,97 +155,6 @@ Configuration from_options(const ServeArguments& arguments, const admin::SecretS
 }
 
 }  // namespace
-
-void add_options(CLI::App& command, ServeArguments& arguments) {
-  command
-      .add_option(
-          "DISK", arguments.disks,
-          "PATH of a file or block device, or ram:SIZE; NAME=DISK names it. The first is LUN 0, the next LUN 1, ...")
-      ->type_name("");
-  command.add_option("--config", arguments.config, "Serve what this TOML file says, instead of DISKs and most options")
-      ->type_name("FILE");
-
-  const std::string network = "Network";
-  command
-      .add_option("--listen", arguments.listen,
-                  "Numeric address to listen on, IPv6 in brackets; may be repeated; port 0: the system chooses one "
-                  "(default: 127.0.0.1:3260)")
-      ->type_name("ADDRESS[:PORT]")
-      ->allow_extra_args(false)
-      ->group(network);
-  command.add_option("--target-name", arguments.target_name, "iSCSI name (default: iqn.2026-11.dev.peerlane:HOSTNAME)")
-      ->type_name("NAME")
-      ->group(network);
-  command.add_option("--alias", arguments.alias, "A name of the target for people")->type_name("TEXT")->group(network);
-  command
-      .add_option("--threads", arguments.threads, "Threads that serve; connections are spread over them (default: 1)")
-      ->check(CLI::Range(1u, limits::kThreads).description(""))
-      ->type_name("N")
-      ->group(network);
-
-  const std::string disks = "Disks";
-  command.add_flag("--read-only", arguments.read_only, "Refuse writes")->group(disks);
-  command
-      .add_option("--block-size", arguments.block_size,
-                  "Logical block size (default: the disk's own, 512 for files and RAM)")
-      ->check(CLI::IsMember({512, 4096}).description(""))
-      ->type_name("512|4096")
-      ->group(disks);
-  command.add_flag("--write-through", arguments.write_through, "Answer a write when it is on stable storage")
-      ->group(disks);
-  command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")
-      ->group(disks);
-
-  const std::string access = "Access";
-  command
-      .add_option("--allow-initiator", arguments.initiators,
-                  "Admit only this initiator name, or with a trailing * all that begin so; may be repeated")
-      ->type_name("NAME")
-      ->allow_extra_args(false)
-      ->group(access);
-  command
-      .add_option("--allow-address", arguments.addresses,
-                  "Admit only initiators from this numeric address or prefix (192.0.2.0/24); may be repeated")
-      ->type_name("ADDRESS")
-      ->allow_extra_args(false)
-      ->group(access);
-  command.add_option("--chap-user", arguments.account.name, "Initiators must log in as this account, with CHAP")
-      ->type_name("NAME")
-      ->group(access);
-  command
-      .add_option("--chap-secret-file", arguments.account.secret_file,
-                  "File with the account's secret (12 bytes or more)")
-      ->type_name("FILE")
-      ->group(access);
-  command
-      .add_option("--chap-secret-env", arguments.account.secret_variable,
-                  "Environment variable with the account's secret")
-      ->type_name("VARIABLE")
-      ->group(access);
-  command.add_option("--mutual-user", arguments.mutual.name, "Account as which the target proves itself to initiators")
-      ->type_name("NAME")
-      ->group(access);
-  command.add_option("--mutual-secret-file", arguments.mutual.secret_file, "File with the target's own secret")
-      ->type_name("FILE")
-      ->group(access);
-  command
-      .add_option("--mutual-secret-env", arguments.mutual.secret_variable,
-                  "Environment variable with the target's secret")
-      ->type_name("VARIABLE")
-      ->group(access);
-  command
-      .add_flag("--allow-anonymous", arguments.allow_anonymous,
-                "Listen beyond 127.0.0.1 and ::1 although no authentication is asked for")
-      ->group(access);
-
-  const std::string output = "Output";
-  command.add_flag("--json", arguments.json, "Print a JSON object per LUN instead of its URL")->group(output);
-  command.add_option("--log-level", arguments.log_level, "Lowest level that is logged (default: info)")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
-      ->type_name("debug|info|warning|error")
-      ->group(output);
-  command.add_flag("--json-log", arguments.json_log, "Log JSON objects, one a line")->group(output);
-}
 
 admin::Configuration to_configuration(const ServeArguments& arguments, const admin::SecretSource& secrets) {
   Configuration configuration = arguments.config.empty() ? from_options(arguments, secrets) : from_file(arguments);

@@ -7,10 +7,6 @@
 
 #include "admin/config.h"
 
-namespace CLI {
-class App;
-}
-
 namespace peerlane::cli {
 
 /// An account on the command line: a name, and the one place where its secret is.
@@ -44,9 +40,6 @@ struct ServeArguments {
   bool json_log = false;
   bool json = false;
 };
-
-/// Adds the options to `command`; parsing fills `arguments`. Both outlive the parsing.
-void add_options(CLI::App& command, ServeArguments& arguments);
 
 /// What is to be served: from the configuration file if one is named, otherwise from the other arguments. Looks at
 /// disks and secrets. The findings have no lines where they come from the command line.

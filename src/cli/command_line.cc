@@ -1,0 +1,181 @@
+#include "cli/command_line.h"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "cli/version.h"
+
+namespace peerlane::cli {
+namespace {
+
+constexpr const char* kFooter =
+    R"(Exit codes: 0 done, 1 something failed while running, 2 the command line or the configuration is wrong.
+`peerlane COMMAND --help` explains a command. Manual: peerlane(1).
+)";
+
+constexpr const char* kServeFooter =
+    R"(Prints the URL of each LUN to standard output as soon as it can be used, one a line, and logs to standard error.
+Ends on SIGTERM or SIGINT: initiators are asked to log out and get a few seconds; a second SIGINT ends it at once.
+Exit codes: 0 stopped as asked, 1 it could not start or go on, 2 the command line or the configuration is wrong.
+
+Examples:
+  peerlane serve ram:1G
+      A disk of 1 GiB in memory, for initiators of this host.
+  peerlane serve data=/srv/data.img /dev/vg0/lv1
+      A file as LUN 0, named "data", and a block device as LUN 1.
+  peerlane serve --listen 192.0.2.7 --chap-user backup --chap-secret-file /etc/peerlane/backup.secret /srv/data.img
+      For other hosts, which must know the account's secret.
+  peerlane serve --listen 127.0.0.1:0 --listen [::1]:0 ram:64M
+      On two ports that the system chooses; the URLs tell which.
+  peerlane serve --config /etc/peerlane.toml
+      What the file says: several targets, portals, access lists; see `peerlane check`.
+)";
+
+constexpr const char* kCheckFooter = R"(Exit codes: 0 the file can be served, 2 it cannot.
+Example: peerlane check /etc/peerlane.toml
+)";
+
+void add_network_options(CLI::App& command, ServeArguments& arguments) {
+  const std::string group = "Network";
+  command
+      .add_option("--listen", arguments.listen,
+                  "Numeric address to listen on, IPv6 in brackets; may be repeated; port 0: the system chooses one "
+                  "(default: 127.0.0.1:3260)")
+      ->type_name("ADDRESS[:PORT]")
+      ->allow_extra_args(false)
+      ->group(group);
+  command.add_option("--target-name", arguments.target_name, "iSCSI name (default: iqn.2026-11.dev.peerlane:HOSTNAME)")
+      ->type_name("NAME")
+      ->group(group);
+  command.add_option("--alias", arguments.alias, "A name of the target for people")->type_name("TEXT")->group(group);
+  command
+      .add_option("--threads", arguments.threads, "Threads that serve; connections are spread over them (default: 1)")
+      ->check(CLI::Range(1u, limits::kThreads).description(""))
+      ->type_name("N")
+      ->group(group);
+}
+
+void add_disk_options(CLI::App& command, ServeArguments& arguments) {
+  const std::string group = "Disks";
+  command.add_flag("--read-only", arguments.read_only, "Refuse writes")->group(group);
+  command
+      .add_option("--block-size", arguments.block_size,
+                  "Logical block size (default: the disk's own, 512 for files and RAM)")
+      ->check(CLI::IsMember({512, 4096}).description(""))
+      ->type_name("512|4096")
+      ->group(group);
+  command.add_flag("--write-through", arguments.write_through, "Answer a write when it is on stable storage")
+      ->group(group);
+  command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")
+      ->group(group);
+}
+
+void add_access_options(CLI::App& command, ServeArguments& arguments) {
+  const std::string group = "Access";
+  command
+      .add_option("--allow-initiator", arguments.initiators,
+                  "Admit only this initiator name, or with a trailing * all that begin so; may be repeated")
+      ->type_name("NAME")
+      ->allow_extra_args(false)
+      ->group(group);
+  command
+      .add_option("--allow-address", arguments.addresses,
+                  "Admit only initiators from this numeric address or prefix (192.0.2.0/24); may be repeated")
+      ->type_name("ADDRESS")
+      ->allow_extra_args(false)
+      ->group(group);
+  command.add_option("--chap-user", arguments.account.name, "Initiators must log in as this account, with CHAP")
+      ->type_name("NAME")
+      ->group(group);
+  command
+      .add_option("--chap-secret-file", arguments.account.secret_file,
+                  "File with the account's secret (12 bytes or more)")
+      ->type_name("FILE")
+      ->group(group);
+  command
+      .add_option("--chap-secret-env", arguments.account.secret_variable,
+                  "Environment variable with the account's secret")
+      ->type_name("VARIABLE")
+      ->group(group);
+  command.add_option("--mutual-user", arguments.mutual.name, "Account as which the target proves itself to initiators")
+      ->type_name("NAME")
+      ->group(group);
+  command.add_option("--mutual-secret-file", arguments.mutual.secret_file, "File with the target's own secret")
+      ->type_name("FILE")
+      ->group(group);
+  command
+      .add_option("--mutual-secret-env", arguments.mutual.secret_variable,
+                  "Environment variable with the target's secret")
+      ->type_name("VARIABLE")
+      ->group(group);
+  command
+      .add_flag("--allow-anonymous", arguments.allow_anonymous,
+                "Listen beyond 127.0.0.1 and ::1 although no authentication is asked for")
+      ->group(group);
+}
+
+void add_output_options(CLI::App& command, ServeArguments& arguments) {
+  const std::string group = "Output";
+  command.add_flag("--json", arguments.json, "Print a JSON object per LUN instead of its URL")->group(group);
+  command.add_option("--log-level", arguments.log_level, "Lowest level that is logged (default: info)")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
+      ->type_name("debug|info|warning|error")
+      ->group(group);
+  command.add_flag("--json-log", arguments.json_log, "Log JSON objects, one a line")->group(group);
+}
+
+void add_serve_options(CLI::App& command, ServeArguments& arguments) {
+  command.footer(kServeFooter);
+  command
+      .add_option(
+          "DISK", arguments.disks,
+          "PATH of a file or block device, or ram:SIZE; NAME=DISK names it. The first is LUN 0, the next LUN 1, ...")
+      ->type_name("");
+  command.add_option("--config", arguments.config, "Serve what this TOML file says, instead of DISKs and most options")
+      ->type_name("FILE");
+  add_network_options(command, arguments);
+  add_disk_options(command, arguments);
+  add_access_options(command, arguments);
+  add_output_options(command, arguments);
+}
+
+void add_check_options(CLI::App& command, CheckArguments& arguments) {
+  command.footer(kCheckFooter);
+  command.add_option("FILE", arguments.file, "The configuration file (TOML)")->required();
+  command.add_flag("--json", arguments.json, "Print the findings as one JSON object");
+}
+
+}  // namespace
+
+std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::string>& arguments) {
+  CLI::App app("Peerlane: an iSCSI target in user space.", "peerlane");
+  app.set_version_flag("--version", version_text, "Show the version, the optional parts and the libraries, and exit");
+  app.set_help_flag("-h,--help", "Show this help and exit");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  ServeArguments serve;
+  CheckArguments check;
+  CLI::App* const serve_command = app.add_subcommand("serve", "Serve disks over iSCSI until told to stop");
+  add_serve_options(*serve_command, serve);
+  add_check_options(*app.add_subcommand("check", "Explain every mistake of a configuration file"), check);
+
+  // CLI11 takes the arguments in reverse order, and speaks through exceptions, which end here.
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return std::unexpected(Answer{ExitCode::kOk, app.help()});
+  } catch (const CLI::CallForVersion& version) {
+    return std::unexpected(Answer{ExitCode::kOk, fmt::format("{}\n", version.what())});
+  } catch (const CLI::ParseError& error) {
+    return std::unexpected(
+        Answer{ExitCode::kUsage, fmt::format("peerlane: {}\npeerlane: try: peerlane --help\n", error.what())});
+  }
+  if (serve_command->parsed()) return serve;
+  return check;
+}
+
+}  // namespace peerlane::cli
