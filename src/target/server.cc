@@ -102,12 +102,13 @@ std::vector<LunAddress> Server::luns() const {
 }
 
 bool Server::stop() {
-  std::vector<std::future<void>> stopping;
-  for (const auto& worker : workers_) stopping.push_back(worker->stop());
   const auto deadline =
       std::chrono::steady_clock::now() + limits::kLogoutTimeout + limits::kAbortGrace + limits::kStopMargin;
-  for (const auto& stopped : stopping) {
-    if (stopped.wait_until(deadline) != std::future_status::ready) {
+  for (const auto step : {&Worker::stop_listening, &Worker::end_connections}) {
+    std::vector<std::future<void>> ending;
+    for (const auto& worker : workers_) ending.push_back((*worker.*step)());
+    for (const auto& ended : ending) {
+      if (ended.wait_until(deadline) == std::future_status::ready) continue;
       log::error("a disk has not answered for too long; commands that were sent to it are lost");
       return false;
     }

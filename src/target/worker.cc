@@ -1,6 +1,7 @@
 #include "target/worker.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -24,7 +25,9 @@ Result<std::unique_ptr<Worker>> Worker::start(Service& service, unsigned number)
   return worker;
 }
 
-Worker::~Worker() = default;
+Worker::~Worker() {
+  if (reactor_ != nullptr) reactor_->stop();
+}
 
 /// The thread.
 void Worker::run(std::promise<Result<void>> started) {
@@ -39,7 +42,6 @@ void Worker::run(std::promise<Result<void>> started) {
   reactor_->run();
   size_timer_.reset();
   listeners_.clear();
-  stopped_.set_value();
 }
 
 void Worker::take(int fd, std::uint16_t portal_group) {
@@ -95,18 +97,30 @@ void Worker::watch_sizes() {
   });
 }
 
-std::future<void> Worker::stop() {
-  auto stopped = stopped_.get_future();
-  reactor_->post([this] { io::spawn(end_all()); });
+std::future<void> Worker::stop_listening() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto stopped = done->get_future();
+  reactor_->post([this, done] { io::spawn(close_listeners(std::move(*done))); });
   return stopped;
 }
 
-io::Task<void> Worker::end_all() {
-  stopping_ = true;
+io::Task<void> Worker::close_listeners(std::promise<void> done) {
   for (io::Listener& listener : listeners_) co_await listener.close();
+  done.set_value();
+}
+
+std::future<void> Worker::end_connections() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto ended = done->get_future();
+  reactor_->post([this, done] { io::spawn(stop_connections(std::move(*done))); });
+  return ended;
+}
+
+io::Task<void> Worker::stop_connections(std::promise<void> done) {
+  stopping_ = true;
   for (AcceptedConnection* const connection : connections_) connection->stop();
   co_await gate_.drained();
-  reactor_->stop();
+  done.set_value();
 }
 
 }  // namespace peerlane::target

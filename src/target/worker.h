@@ -22,7 +22,7 @@ class Worker {
   /// Starts the thread and its reactor; the error is the reactor's. `service` outlives the worker.
   static Result<std::unique_ptr<Worker>> start(Service& service, unsigned number);
 
-  /// stop() has completed on it, or leave() was called.
+  /// Ends the thread. end_connections() has completed on all workers of the service.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -39,8 +39,11 @@ class Worker {
   /// Has the service look for disks that have grown, every limits::kGrowthPoll.
   void watch_sizes();
 
-  /// Stops accepting, ends all connections in an orderly way, then the thread. The future is ready when that is done.
-  std::future<void> stop();
+  /// The end comes in steps, each of which all workers finish before the next begins, since they give each other work:
+  /// no more connections are accepted; then those that there are end in an orderly way. A future is ready when its step
+  /// is done.
+  std::future<void> stop_listening();
+  std::future<void> end_connections();
 
   const io::Features& features() const { return reactor_->features(); }
 
@@ -49,12 +52,12 @@ class Worker {
   void run(std::promise<Result<void>> started);
   io::Task<void> serve(int fd, std::uint16_t portal_group);
   io::Task<void> accept_all(io::Listener& listener, std::uint16_t portal_group, std::vector<Worker*> workers);
-  io::Task<void> end_all();
+  io::Task<void> close_listeners(std::promise<void> done);
+  io::Task<void> stop_connections(std::promise<void> done);
 
   Service& service_;
   const unsigned number_;
   std::atomic<unsigned> load_{0};
-  std::promise<void> stopped_;
 
   // On the worker's own thread
   io::Reactor* reactor_ = nullptr;
