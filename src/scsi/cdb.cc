@@ -52,6 +52,9 @@ constexpr Family family_of(OperationCode operation) {
       return Family::kSix;
     case OperationCode::kVerify10:
     case OperationCode::kVerify16:
+    case OperationCode::kWriteAndVerify10:
+    case OperationCode::kWriteAndVerify12:
+    case OperationCode::kWriteAndVerify16:
       return Family::kVerify;
     case OperationCode::kSynchronizeCache10:
     case OperationCode::kSynchronizeCache16:

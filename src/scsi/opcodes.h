@@ -16,6 +16,7 @@ enum class OperationCode : std::uint8_t {
   kReadCapacity10 = 0x25,
   kRead10 = 0x28,
   kWrite10 = 0x2a,
+  kWriteAndVerify10 = 0x2e,
   kVerify10 = 0x2f,
   kSynchronizeCache10 = 0x35,
   kWriteSame10 = 0x41,
@@ -23,6 +24,7 @@ enum class OperationCode : std::uint8_t {
   kModeSense10 = 0x5a,
   kRead16 = 0x88,
   kWrite16 = 0x8a,
+  kWriteAndVerify16 = 0x8e,
   kVerify16 = 0x8f,
   kSynchronizeCache16 = 0x91,
   kWriteSame16 = 0x93,
@@ -31,6 +33,7 @@ enum class OperationCode : std::uint8_t {
   kMaintenanceIn = 0xa3,
   kRead12 = 0xa8,
   kWrite12 = 0xaa,
+  kWriteAndVerify12 = 0xae,
 };
 
 /// Service actions of SERVICE ACTION IN(16).

@@ -44,6 +44,7 @@ io::Task<Completion> start_stop_unit(CommandContext context);
 
 // --- commands_verify.cc ---
 io::Task<Completion> verify_blocks(CommandContext context);
+io::Task<Completion> write_and_verify_blocks(CommandContext context);
 
 // --- commands_provisioning.cc ---
 io::Task<Completion> unmap_blocks(CommandContext context);

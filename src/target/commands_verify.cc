@@ -1,4 +1,4 @@
-// VERIFY (SBC-4 §5.36 to §5.39).
+// VERIFY (SBC-4 §5.36 to §5.39), WRITE AND VERIFY (§5.40 to §5.43).
 
 #include <algorithm>
 #include <cstring>
@@ -83,6 +83,43 @@ io::Task<Completion> verify_blocks(CommandContext context) {
     if (!read) co_return device_failure(read.error(), MediumAccess::kRead, lba);
     if (mode != kMediumOnly) {
       const auto difference = first_difference(buffer->bytes(), expected, block_size);
+      if (difference) co_return miscompare(lba + scsi::BlockCount{*difference});
+    }
+    done += piece;
+  }
+  co_return Completion::good();
+}
+
+io::Task<Completion> write_and_verify_blocks(CommandContext context) {
+  LogicalUnit& unit = context.unit;
+  Command& command = context.command;
+  const std::uint8_t mode = context.blocks.byte_check;
+  if (mode != kMediumOnly && mode != kCompareAll) {
+    co_return Completion::check(scsi::invalid_field_in_cdb(1, kByteCheckBit));
+  }
+  const std::uint64_t total = byte_length(unit, context.blocks.count);
+  const std::uint64_t start = byte_offset(unit, context.blocks.lba);
+  command.set_transfer_length(total);
+  const std::uint64_t given = std::min<std::uint64_t>(total, command.data_out_length());
+  if (given % unit.block_size() != 0) {
+    co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidFieldInCommandInformationUnit));
+  }
+  // What is verified is what the medium has, so the data have to reach it first.
+  const bool flush = unit.capabilities().volatile_cache;
+  std::vector<std::uint8_t> expected;
+  for (std::uint64_t done = 0; done < given;) {
+    const std::size_t piece = std::min<std::uint64_t>(given - done, limits::kVerifyPieceBytes);
+    const scsi::Lba lba{(start + done) / unit.block_size()};
+    std::optional<io::Buffer> buffer = co_await command.receive(done, piece);
+    if (!buffer || command.aborted()) co_return Completion::good();
+    if (mode == kCompareAll) expected.assign(buffer->bytes().begin(), buffer->bytes().end());
+    auto written = co_await unit.device().write(start + done, buffer->bytes(), block::WriteFlags::kNone);
+    if (written && flush) written = co_await unit.device().flush();
+    if (!written) co_return device_failure(written.error(), MediumAccess::kWrite, lba);
+    auto read = co_await unit.device().read(start + done, buffer->bytes());
+    if (!read) co_return device_failure(read.error(), MediumAccess::kRead, lba);
+    if (mode == kCompareAll) {
+      const auto difference = first_difference(buffer->bytes(), expected, unit.block_size());
       if (difference) co_return miscompare(lba + scsi::BlockCount{*difference});
     }
     done += piece;

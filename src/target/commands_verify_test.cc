@@ -114,5 +114,40 @@ TEST_F(VerifyTest, AbortedTasksStop) {
   EXPECT_LE(device->log.size(), 3u);
 }
 
+FakeCommand write_and_verify_10(unsigned flags, unsigned lba, unsigned count) {
+  return FakeCommand({0x2e, flags, 0, 0, lba >> 8, lba & 0xff, 0, count >> 8, count & 0xff, 0});
+}
+
+TEST_F(VerifyTest, WriteAndVerifyReadsBackWhatReachedTheMedium) {
+  prepare();
+  device->claims.volatile_cache = true;
+  start();
+  for (const unsigned flags : {kMediumOnly, kCompare}) {
+    device->log.clear();
+    auto command = write_and_verify_10(flags, 1, 2);
+    command.sends(repeated(1024, 0x40 + flags));
+    expect_good(execute(command));
+    EXPECT_EQ(device->log, (std::vector<std::string>{"write 512+1024", "flush", "read 512+1024"}));
+    EXPECT_EQ(contents(1, 2), repeated(1024, 0x40 + flags));
+    EXPECT_EQ(contents(0, 1), repeated(512, 0));
+  }
+}
+
+TEST_F(VerifyTest, WriteAndVerifyTellsWhatWentWrong) {
+  start();
+  expect_invalid_field(execute(write_and_verify_10(kCompareOne, 0, 1)), 1, 2);
+  auto part = write_and_verify_10(kMediumOnly, 0, 1);
+  part.sends(repeated(200, 1));
+  expect_check(execute(part), SenseKey::kIllegalRequest, codes::kInvalidFieldInCommandInformationUnit);
+  device->read_error = EIO;
+  auto unreadable = write_and_verify_10(kMediumOnly, 5, 1);
+  unreadable.sends(repeated(512, 1));
+  expect_check(execute(unreadable), SenseKey::kMediumError, codes::kUnrecoveredReadError);
+  device->write_error = EIO;
+  auto unwritable = write_and_verify_10(kMediumOnly, 5, 1);
+  unwritable.sends(repeated(512, 1));
+  expect_check(execute(unwritable), SenseKey::kMediumError, codes::kWriteError);
+}
+
 }  // namespace
 }  // namespace peerlane::target
