@@ -71,7 +71,7 @@ io::Task<void> use_it(io::Reactor& reactor, Device& device) {
 }
 
 TEST_F(KernelDeviceTest, TakesItsGeometryFromTheKernel) {
-  // Containers have no loop devices.
+  // Containers have no loop devices; the same holds for the test below.
   if (!attach("--sector-size 4096")) GTEST_SKIP() << "no loop device to be had";
   {
     const auto device = open_device(device_path, {});
