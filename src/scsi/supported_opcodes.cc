@@ -56,7 +56,7 @@ std::optional<std::vector<SupportedCommand>> decode_supported_commands(ByteView 
   while (rest.size() >= kSupportedCommandBytes) {
     SupportedCommand command{.operation_code = rest[0], .service_action = {}, .cdb_length = get_be16(rest, kCdbLength)};
     if ((rest[kFlags] & kHasServiceAction) != 0) {
-      command.service_action = static_cast<std::uint8_t>(get_be16(rest, kServiceAction));
+      command.service_action = get_be16(rest, kServiceAction);
     }
     commands.push_back(command);
     const bool timeouts = (rest[kFlags] & kTimeoutsPresent) != 0;

@@ -21,7 +21,7 @@ enum class ReportingOptions : std::uint8_t {
 /// A command in the all_commands format (SPC-4 table 284).
 struct SupportedCommand {
   std::uint8_t operation_code = 0;
-  std::optional<std::uint8_t> service_action = {};
+  std::optional<std::uint16_t> service_action = {};
   std::uint16_t cdb_length = 0;
 
   friend bool operator==(const SupportedCommand&, const SupportedCommand&) = default;

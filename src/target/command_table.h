@@ -1,6 +1,7 @@
 // The commands of a direct access block device (SPC-4 §6, SBC-4 §5), as a table. A row says what a command is, what its
 // CDB may contain, what it needs and what it conflicts with, and names its handler: all that target/command_checks.h
-// decides in one place for all commands. A new command is a row here and a function in commands.h.
+// decides in one place for all commands. A new command is a row in one of target/command_rows_*.h and a function in
+// commands.h.
 #pragma once
 
 #include <array>
@@ -57,9 +58,12 @@ enum class ReservationClass : std::uint8_t {
   kWrite,    // conflicts with write exclusive and exclusive access
 };
 
+/// NACA of the control byte (SAM-5 §5.2): CHECK CONDITION status establishes an ACA.
+inline constexpr std::uint8_t kNaca = 0x04;
+
 struct CommandDescription {
-  scsi::OperationCode operation;
-  std::optional<std::uint8_t> service_action = {};
+  scsi::OperationCode operation = {};
+  std::optional<std::uint16_t> service_action = {};
   std::string_view name;
   unsigned needs = kNeedsNothing;
   DataDirection direction = DataDirection::kNone;
@@ -70,9 +74,13 @@ struct CommandDescription {
   WorkHandler work = nullptr;
   /// CDB USAGE DATA (SPC-4 §6.34.3): byte 0 is the operation code; then a 1 for each bit that may be set, and the
   /// service action as it is. Bits that are 0 are refused in a CDB.
-  std::array<std::uint8_t, 16> usage{};
+  std::array<std::uint8_t, scsi::kVariableLengthCdbBytes> usage{};
 
   constexpr unsigned cdb_length() const { return scsi::cdb_length(static_cast<std::uint8_t>(operation)); }
+  /// Where its control byte stands (SAM-5 §5.2): last, or second in a variable length CDB.
+  constexpr unsigned control_byte() const {
+    return operation == scsi::OperationCode::kVariableLength ? 1 : cdb_length() - 1;
+  }
 };
 
 /// One command under way.
@@ -90,15 +98,15 @@ struct CommandContext {
 std::span<const CommandDescription> command_table();
 
 /// The row for a CDB, or why there is none: INVALID COMMAND OPERATION CODE, or INVALID FIELD IN CDB where only the
-/// service action is unknown.
+/// service action is unknown. At least 16 bytes.
 std::expected<const CommandDescription*, scsi::Sense> find_command(ByteView cdb);
 
 /// The row for an operation code and service action. For an operation code that has service actions and none given, its
 /// first.
 const CommandDescription* find_command(std::uint8_t operation_code, std::optional<std::uint16_t> service_action);
 
-/// Refuses bits that the usage data do not allow, the highest first: reserved ones, NACA (there is no ACA here),
-/// protection information fields, and whatever options a command does not offer. Sense data point at the bit.
+/// Refuses bits that the usage data do not allow, the highest first: reserved ones, protection information fields, and
+/// whatever options a command does not offer. Sense data point at the bit.
 std::optional<scsi::Sense> check_cdb(const CommandDescription& description, ByteView cdb);
 
 }  // namespace peerlane::target

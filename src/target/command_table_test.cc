@@ -10,9 +10,14 @@ namespace peerlane::target {
 namespace {
 
 std::vector<std::uint8_t> cdb_of(const CommandDescription& row) {
-  std::vector<std::uint8_t> cdb(16, 0);
+  std::vector<std::uint8_t> cdb(std::max(16u, row.cdb_length()), 0);
   cdb[0] = static_cast<std::uint8_t>(row.operation);
-  if (row.service_action) cdb[1] = *row.service_action;
+  if (row.cdb_length() == scsi::kVariableLengthCdbBytes) {
+    cdb[7] = scsi::kAdditionalCdbLength;
+    put_be16(cdb, 8, *row.service_action);
+  } else if (row.service_action) {
+    cdb[1] = static_cast<std::uint8_t>(*row.service_action);
+  }
   return cdb;
 }
 
@@ -25,9 +30,12 @@ TEST(CommandTable, RowsAreConsistent) {
     EXPECT_EQ(row.usage[0], static_cast<std::uint8_t>(row.operation)) << row.name;
     EXPECT_NE(row.cdb_length(), 0u) << row.name;
     EXPECT_NE(row.answer == nullptr, row.work == nullptr) << row.name;
-    EXPECT_EQ(row.usage[row.cdb_length() - 1], 0) << row.name << ": control byte";
-    for (std::size_t i = row.cdb_length(); i < 16; ++i) EXPECT_EQ(row.usage[i], 0) << row.name;
-    if (row.service_action) {
+    EXPECT_EQ(row.usage[row.control_byte()], kNaca) << row.name << ": control byte";
+    for (std::size_t i = row.cdb_length(); i < row.usage.size(); ++i) EXPECT_EQ(row.usage[i], 0) << row.name;
+    if (row.cdb_length() == scsi::kVariableLengthCdbBytes) {
+      EXPECT_EQ(row.usage[7], scsi::kAdditionalCdbLength) << row.name;
+      EXPECT_EQ(get_be16(row.usage, 8), *row.service_action) << row.name;
+    } else if (row.service_action) {
       EXPECT_EQ(row.usage[1] & 0x1f, *row.service_action) << row.name;
     }
     if (row.allocation_length.width != 0) {
@@ -82,12 +90,13 @@ TEST(CommandTable, UnknownServiceActionIsAFieldOfTheCdb) {
 // Each bit that the usage data do not allow is refused, with a pointer to it, and each other one is not.
 TEST(CommandTable, EveryBitOfEveryCdbIsCheckedAgainstTheUsageData) {
   for (const CommandDescription& row : command_table()) {
-    for (unsigned byte = 1; byte < 16; ++byte) {
+    const bool variable = row.cdb_length() == scsi::kVariableLengthCdbBytes;
+    for (unsigned byte = 1; byte < cdb_of(row).size(); ++byte) {
       for (unsigned bit = 0; bit < 8; ++bit) {
-        if (byte == 1 && row.service_action && bit < 5) continue;
+        if (byte == 1 && row.service_action && !variable && bit < 5) continue;
+        if (variable && byte >= 7 && byte < 10) continue;
         auto cdb = cdb_of(row);
-        cdb[byte] = static_cast<std::uint8_t>(1u << bit);
-        if (byte == 1 && row.service_action) cdb[byte] = static_cast<std::uint8_t>(cdb[byte] | *row.service_action);
+        cdb[byte] = static_cast<std::uint8_t>(cdb[byte] | 1u << bit);
         // What lies past the CDB's end is not part of it.
         const bool allowed = byte >= row.cdb_length() || (row.usage[byte] & 1u << bit) != 0;
         const auto sense = check_cdb(row, cdb);
@@ -109,8 +118,10 @@ TEST(CommandTable, ThePointerIsToTheFirstBadByteAndItsHighestBadBit) {
   cdb[1] = 0x18;
   EXPECT_EQ(check_cdb(*row, cdb)->field->byte, 6);
   cdb[6] = 0;
-  EXPECT_EQ(check_cdb(*row, cdb)->field->byte, 9);  // NACA
-  EXPECT_EQ(check_cdb(*row, cdb)->field->bit, 2);
+  EXPECT_FALSE(check_cdb(*row, cdb)) << "NACA";
+  cdb[9] = 0x01;
+  EXPECT_EQ(check_cdb(*row, cdb)->field->byte, 9);  // LINK of older standards
+  EXPECT_EQ(check_cdb(*row, cdb)->field->bit, 0);
   cdb[9] = 0;
   EXPECT_FALSE(check_cdb(*row, cdb));
 }

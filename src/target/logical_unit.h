@@ -23,6 +23,7 @@
 namespace peerlane::target {
 
 class LogicalUnit;
+class StateStore;
 
 /// Who an I_T nexus joins (SAM-5 §4.5.5): the initiator port and the target port of a session (RFC 7143 §4.2.7.3).
 struct NexusName {
@@ -66,9 +67,10 @@ class ItlNexus {
 struct LogicalUnitOptions {
   std::string target_name;  // iSCSI name of the target device
   scsi::Lun lun;
-  std::string product;         // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
-  bool read_only = false;      // in addition to what the device says
-  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0
+  std::string product;          // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
+  bool read_only = false;       // in addition to what the device says
+  bool write_through = false;   // every write reaches stable storage before its status: WCE is 0
+  StateStore* state = nullptr;  // outlives the unit; null: nothing survives a restart, and no command promises it
 };
 
 /// Identifiers of a logical unit; the same after a restart with the same target name, LUN and disk.

@@ -116,7 +116,7 @@ TEST_F(LogicalUnitTest, BitsThatAreNotAllowedArePointedAt) {
   start();
   expect_invalid_field(execute(FakeCommand({0x28, 0x20, 0, 0, 0, 0, 0, 0, 1, 0}, 512)), 1, 5);  // RDPROTECT 1
   expect_invalid_field(execute(FakeCommand({0x28, 0xe0, 0, 0, 0, 0, 0, 0, 1, 0}, 512)), 1, 7);
-  expect_invalid_field(execute(FakeCommand({0x00, 0, 0, 0, 0, 0x04})), 5, 2);  // NACA
+  expect_invalid_field(execute(FakeCommand({0x00, 0, 0, 0, 0, 0x01})), 5, 0);  // LINK of older standards
   EXPECT_TRUE(device->log.empty());
 }
 

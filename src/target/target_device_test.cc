@@ -103,7 +103,7 @@ TEST_F(TargetDeviceTest, WhereThereIsNoUnit) {
   expect_good(execute(kMissing, vpd));
   EXPECT_EQ(vpd.data_in(), (std::vector<std::uint8_t>{0x7f, 0, 0, 1, 0}));
   expect_invalid_field(execute(kMissing, FakeCommand({0x12, 1, 0x83, 0, 255, 0}, 255)), 2, std::nullopt);
-  expect_invalid_field(execute(kMissing, FakeCommand({0x12, 0, 0, 0, 36, 4}, 255)), 5, 2);
+  expect_invalid_field(execute(kMissing, FakeCommand({0x12, 0, 0, 0, 36, 1}, 255)), 5, 0);
 
   FakeCommand write({0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0});
   write.sends(testing::repeated(512, 0));
