@@ -15,6 +15,9 @@
 
 namespace peerlane::scsi {
 
+/// NACA of the control byte: CHECK CONDITION status establishes an ACA (SAM-5 §5.9).
+inline constexpr std::uint8_t kNaca = 0x04;
+
 /// A field of a CDB: its first byte and its width in bytes.
 struct CdbField {
   std::uint8_t offset = 0;
@@ -26,6 +29,14 @@ std::uint64_t get_field(ByteView cdb, CdbField field);
 
 /// Where the transfer length (number of blocks, verification length) stands in a CDB of a block command.
 CdbField transfer_length_field(OperationCode operation);
+
+/// Whether NACA is set in the control byte (SAM-5 §5.2), which is the last byte of a CDB, or the second of one of
+/// variable length. False for operation codes that say nothing of their CDB's length. At least 16 bytes.
+inline bool naca(ByteView cdb) {
+  const unsigned length = cdb_length(cdb[0]);
+  const unsigned control = cdb[0] == static_cast<std::uint8_t>(OperationCode::kVariableLength) ? 1 : length - 1;
+  return length != 0 && (cdb[control] & kNaca) != 0;
+}
 
 /// A block command. Flags that a family does not have are false, or 0.
 struct BlockCdb {

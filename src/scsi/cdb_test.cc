@@ -105,7 +105,7 @@ TEST(Opcodes, GroupCodesGiveLengths) {
   EXPECT_EQ(cdb_length(0x08), 6u);
   EXPECT_EQ(cdb_length(0x28), 10u);
   EXPECT_EQ(cdb_length(0x42), 10u);
-  EXPECT_EQ(cdb_length(0x7f), 0u);
+  EXPECT_EQ(cdb_length(0x60), 0u);
   EXPECT_EQ(cdb_length(0x88), 16u);
   EXPECT_EQ(cdb_length(0xa8), 12u);
   EXPECT_EQ(cdb_length(0xc1), 0u);

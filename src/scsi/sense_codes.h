@@ -40,6 +40,7 @@ inline constexpr SenseCode kSavingParametersNotSupported = code(0x39, 0x00);
 inline constexpr SenseCode kReportedLunsChanged = code(0x3f, 0x0e);
 inline constexpr SenseCode kInternalTargetFailure = code(0x44, 0x00);
 inline constexpr SenseCode kProtocolServiceCrcError = code(0x47, 0x05);
+inline constexpr SenseCode kInvalidMessageError = code(0x49, 0x00);
 inline constexpr SenseCode kInitiatorResponseTimeout = code(0x4b, 0x06);
 
 }  // namespace peerlane::scsi::sense_codes

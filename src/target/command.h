@@ -12,11 +12,9 @@
 #include "io/buffer_pool.h"
 #include "io/task.h"
 #include "scsi/sense.h"
+#include "target/task_set.h"
 
 namespace peerlane::target {
-
-/// SAM-5 §8.6, with the values of RFC 7143 §11.3.1.
-enum class TaskAttribute : std::uint8_t { kUntagged = 0, kSimple = 1, kOrdered = 2, kHeadOfQueue = 3, kAca = 4 };
 
 /// How a command ended: its status, and sense data with CHECK CONDITION.
 struct Completion {
@@ -34,6 +32,10 @@ class Command {
   /// The CDB, at least 16 bytes (padded with zeroes), longer with an extended CDB; at most limits::kMaxCdbBytes.
   virtual ByteView cdb() const = 0;
   virtual TaskAttribute attribute() const = 0;
+
+  /// Its place in the task set of its I_T_L nexus. The device server enters it there; whoever made the command takes it
+  /// out when it has ended.
+  TaskSet::Place& place() { return place_; }
 
   /// What the initiator expects to send and to receive, in bytes (RFC 7143 §11.3.4); 0 where it set no W or R bit.
   virtual std::uint32_t data_out_length() const = 0;
@@ -59,6 +61,9 @@ class Command {
   /// Receive Data-Out: the bytes from `offset` on, `length` of them (1 to limits::kMaxBufferBytes), within
   /// data_out_length(). Offsets must be asked for in order and without gaps. Nothing if the task was aborted.
   virtual io::Task<std::optional<io::Buffer>> receive(std::uint64_t offset, std::size_t length) = 0;
+
+ private:
+  TaskSet::Place place_;
 };
 
 }  // namespace peerlane::target

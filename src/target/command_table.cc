@@ -28,7 +28,7 @@ constexpr auto make_table(const CommandDescription (&... groups)[Sizes]) {
   std::ranges::sort(table, {}, [](const CommandDescription& row) {
     return static_cast<unsigned>(operation_code(row)) << 16 | row.service_action.value_or(0);
   });
-  for (CommandDescription& row : table) row.usage[row.control_byte()] |= kNaca;
+  for (CommandDescription& row : table) row.usage[row.control_byte()] |= scsi::kNaca;
   return table;
 }
 constexpr auto kTable = make_table(rows::kPrimary, rows::kMode, rows::kBlocks, rows::kProvisioning);

@@ -58,9 +58,6 @@ enum class ReservationClass : std::uint8_t {
   kWrite,    // conflicts with write exclusive and exclusive access
 };
 
-/// NACA of the control byte (SAM-5 §5.2): CHECK CONDITION status establishes an ACA.
-inline constexpr std::uint8_t kNaca = 0x04;
-
 struct CommandDescription {
   scsi::OperationCode operation = {};
   std::optional<std::uint16_t> service_action = {};

@@ -30,7 +30,7 @@ TEST(CommandTable, RowsAreConsistent) {
     EXPECT_EQ(row.usage[0], static_cast<std::uint8_t>(row.operation)) << row.name;
     EXPECT_NE(row.cdb_length(), 0u) << row.name;
     EXPECT_NE(row.answer == nullptr, row.work == nullptr) << row.name;
-    EXPECT_EQ(row.usage[row.control_byte()], kNaca) << row.name << ": control byte";
+    EXPECT_EQ(row.usage[row.control_byte()], scsi::kNaca) << row.name << ": control byte";
     for (std::size_t i = row.cdb_length(); i < row.usage.size(); ++i) EXPECT_EQ(row.usage[i], 0) << row.name;
     if (row.cdb_length() == scsi::kVariableLengthCdbBytes) {
       EXPECT_EQ(row.usage[7], scsi::kAdditionalCdbLength) << row.name;

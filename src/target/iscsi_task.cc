@@ -61,6 +61,7 @@ void IscsiTask::complete(const Completion& completion) {
 void IscsiTask::abort(AbortGroup& group) {
   assert(!aborted_);
   aborted_ = true;
+  place().leave();
   group_ = &group;
   ++group.left;
 }
@@ -231,6 +232,11 @@ IscsiTask::Residual IscsiTask::residual() const {
   const std::uint64_t difference = wanted > expected ? wanted - expected : expected - wanted;
   residual.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(difference, 0xffffffff));
   return residual;
+}
+
+scsi::Status IscsiTask::status() const {
+  if (aborted_) return scsi::Status::kTaskAborted;
+  return failure_ ? scsi::Status::kCheckCondition : completion_->status;
 }
 
 void IscsiTask::respond() {

@@ -50,13 +50,19 @@ class IscsiTask final : public Command {
   /// Whether nothing of it is under way any more: it may be answered and recycled.
   bool over() const { return !running_ && !pinned_ && (aborted_ || !unsolicited_open_); }
 
+  /// The status that it ends with.
+  scsi::Status status() const;
+
   /// Sends the response, or nothing if the task was aborted.
   void respond();
 
   /// Ends the task early: it gets no response. `group` learns when it is over. Session::settle must follow.
   void abort(AbortGroup& group);
   /// Lets the device server look again at what it waits for. It may end here, and be recycled.
-  void wake() { arrived_.wake_all(); }
+  void wake() {
+    place().wake();
+    arrived_.wake_all();
+  }
   AbortGroup* group() const { return group_; }
   AbortGroup* leave_group() { return std::exchange(group_, nullptr); }
 

@@ -84,6 +84,27 @@ void LogicalUnit::detach(const ItlNexus& nexus) {
 }
 
 io::Task<Completion> LogicalUnit::execute(ItlNexus& nexus, Command& command) {
+  switch (nexus.task_set().enter(command.place(), command.attribute(), scsi::naca(command.cdb()))) {
+    case TaskSet::Entrance::kEnabled:
+      break;
+    case TaskSet::Entrance::kDormant:
+      return perform_in_turn(nexus, command);
+    case TaskSet::Entrance::kAcaActive:
+      return completed({scsi::Status::kAcaActive, std::nullopt});
+    case TaskSet::Entrance::kNoAca:
+      return completed(Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidMessageError)));
+  }
+  return perform(nexus, command);
+}
+
+io::Task<Completion> LogicalUnit::perform_in_turn(ItlNexus& nexus, Command& command) {
+  while (command.place().dormant() && !command.aborted()) co_await command.place().turn();
+  if (command.aborted()) co_return Completion::good();
+  const Completion completion = co_await perform(nexus, command);
+  co_return completion;
+}
+
+io::Task<Completion> LogicalUnit::perform(ItlNexus& nexus, Command& command) {
   const auto found = find_command(command.cdb());
   if (!found) return completed(Completion::check(found.error()));
   const CommandDescription& description = **found;

@@ -18,6 +18,7 @@
 #include "scsi/lun.h"
 #include "scsi/sense.h"
 #include "target/command.h"
+#include "target/task_set.h"
 #include "target/unit_attention.h"
 
 namespace peerlane::target {
@@ -51,6 +52,7 @@ class ItlNexus {
   ~ItlNexus();
 
   UnitAttentionQueue& attentions() { return attentions_; }
+  TaskSet& task_set() { return task_set_; }
   NexusView& view() const { return view_; }
   LogicalUnit& unit() const { return unit_; }
 
@@ -61,6 +63,7 @@ class ItlNexus {
   LogicalUnit& unit_;
   NexusView& view_;
   UnitAttentionQueue attentions_;
+  TaskSet task_set_;
 };
 
 /// What a logical unit is to be, beside the disk.
@@ -93,8 +96,9 @@ class LogicalUnit {
   /// A new I_T_L nexus, with the unit attention of a power on pending. `view` outlives it.
   std::unique_ptr<ItlNexus> attach(NexusView& view);
 
-  /// Executes one command. `nexus` and `command` stay until the task has ended. What needs no waiting is done at once:
-  /// the checks that all commands share, when this is called; the rest when the task is awaited.
+  /// Executes one command, when its task attribute lets it. `nexus` and `command` stay until the task has ended; then
+  /// the caller takes the command out of the task set. What needs no waiting is done at once: the checks that all
+  /// commands share, when this is called; the rest when the task is awaited.
   io::Task<Completion> execute(ItlNexus& nexus, Command& command);
 
   /// The effects of a logical unit reset (SAM-5 §6.3.3) but for the tasks, which belong to the sessions: mode
@@ -136,6 +140,8 @@ class LogicalUnit {
  private:
   friend class ItlNexus;
   void detach(const ItlNexus& nexus);
+  io::Task<Completion> perform(ItlNexus& nexus, Command& command);
+  io::Task<Completion> perform_in_turn(ItlNexus& nexus, Command& command);
 
   const std::unique_ptr<block::Device> device_;
   const block::Capabilities capabilities_;

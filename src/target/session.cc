@@ -76,19 +76,22 @@ void Session::finish(IscsiTask& task) {
     window_.complete();
   }
   task.respond();
+  TaskSet* const task_set = task.place().leave(task.status());
   tasks_.erase(task);
   if (LogicalUnit* const unit = task.orphaned_on()) unit->orphan_ended();
   AbortGroup* const group = task.leave_group();
   free_tasks_.push_back(&task);
   if (group != nullptr && --group->left == 0) group->ended.set();
+  if (task_set != nullptr) task_set->advance();
 }
 
 // --- Ending tasks ---
 
-io::Task<void> Session::abort_tasks(const LogicalUnit* unit) {
+io::Task<void> Session::abort_tasks(const LogicalUnit* unit, std::optional<TaskAttribute> attribute) {
   std::vector<IscsiTask*> chosen;
   tasks_.for_each([&](IscsiTask& task) {
-    if (unit == nullptr || device().find(task.lun_field()) == unit) chosen.push_back(&task);
+    if (unit != nullptr && device().find(task.lun_field()) != unit) return;
+    if (!attribute || task.attribute() == *attribute) chosen.push_back(&task);
   });
   co_await end_tasks(std::move(chosen));
 }
@@ -103,11 +106,13 @@ io::Task<void> Session::end_tasks(std::vector<IscsiTask*> tasks) {
   const io::Gate::Pass pass(gate_);
   AbortGroup group;
   ++group.left;  // ours, so that the last task does not end the wait before the first is aborted
+  // All are aborted before the first one ends, since that lets others begin.
   for (IscsiTask* const task : tasks) {
     tasks_.erase(*task);
     task->abort(group);
-    settle(*task);
   }
+  for (IscsiTask* const task : tasks) settle(*task);
+  advance_task_sets();
   if (--group.left == 0) co_return;
   io::Timer grace(executor_, [&group] { group.ended.set(); });
   grace.arm_after(limits::kAbortGrace);
@@ -115,6 +120,11 @@ io::Task<void> Session::end_tasks(std::vector<IscsiTask*> tasks) {
   for (IscsiTask* const task : tasks) {
     if (task->group() == &group) orphan(*task);
   }
+}
+
+void Session::advance_task_sets() {
+  if (nexus_ == nullptr) return;
+  for (const scsi::Lun lun : nexus_->luns()) nexus_->find(lun)->task_set().advance();
 }
 
 /// The backend does not let go of an aborted task. A write of it may yet reach the disk, after a later write to the

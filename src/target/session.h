@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,9 +75,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void settle(IscsiTask& task);
   unsigned immediate_tasks() const { return immediate_tasks_; }
 
-  /// Aborts all tasks, or those sent to `unit`, or one; waits until they have ended, but at most limits::kAbortGrace: a
-  /// write that is with the backend even then is reported to its logical unit as orphaned.
-  io::Task<void> abort_tasks(const LogicalUnit* unit);
+  /// Aborts all tasks, or those sent to `unit`, or of these the ones with an attribute, or one; waits until they have
+  /// ended, but at most limits::kAbortGrace: a write that is with the backend even then is reported to its logical unit
+  /// as orphaned.
+  io::Task<void> abort_tasks(const LogicalUnit* unit, std::optional<TaskAttribute> attribute = std::nullopt);
   io::Task<void> abort_task(IscsiTask& task);
 
   /// Ends the session: closes its connection and aborts its tasks, waiting for these as abort_tasks does. `why` is for
@@ -96,6 +98,7 @@ class Session : public std::enable_shared_from_this<Session> {
   io::Task<void> run(IscsiTask& task);
   void finish(IscsiTask& task);
   io::Task<void> end_tasks(std::vector<IscsiTask*> tasks);
+  void advance_task_sets();
   void orphan(IscsiTask& task);
 
   io::Executor& executor_;

@@ -18,21 +18,23 @@ namespace {
 using iscsi::TaskFunction;
 using iscsi::TaskFunctionResponse;
 
-io::Task<void> abort_in(std::shared_ptr<Session> session, const LogicalUnit* unit) {
-  co_await session->abort_tasks(unit);
-}
-
-io::Task<void> terminate_in(std::shared_ptr<Session> session) {
-  std::string why = "TARGET COLD RESET by another initiator";
-  co_await session->terminate(std::move(why));
-}
-
 /// The part of `session`'s I_T nexus that belongs to `unit`.
 ItlNexus& nexus_with(Session& session, const LogicalUnit& unit) {
   for (const scsi::Lun lun : session.device().luns()) {
     if (&session.device().unit(lun) == &unit) return *session.nexus()->find(lun);
   }
   std::unreachable();
+}
+
+/// What a logical unit reset does to one session.
+io::Task<void> reset_in(std::shared_ptr<Session> session, const LogicalUnit* unit) {
+  co_await session->abort_tasks(unit);
+  if (session->nexus() != nullptr) nexus_with(*session, *unit).task_set().clear_aca();
+}
+
+io::Task<void> terminate_in(std::shared_ptr<Session> session) {
+  std::string why = "TARGET COLD RESET by another initiator";
+  co_await session->terminate(std::move(why));
 }
 
 bool reaches_the_whole_target(TaskFunction function) {
@@ -102,15 +104,19 @@ io::Task<TaskFunctionResponse> Connection::abort_task(iscsi::TaskManagementReque
 io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, LogicalUnit& unit) {
   ItlNexus& own = nexus_with(*session_, unit);
   switch (function) {
+    // The task set is that of this I_T nexus alone (TST of the control mode page is 001b).
     case TaskFunction::kAbortTaskSet:
+    case TaskFunction::kClearTaskSet:
       co_await session_->abort_tasks(&unit);
       break;
-    case TaskFunction::kClearTaskSet:
-      co_await abort_everywhere(unit);
-      unit.establish(scsi::sense_codes::kCommandsCleared, &own);
+    case TaskFunction::kClearAca:
+      if (!own.task_set().aca()) break;
+      co_await session_->abort_tasks(&unit, TaskAttribute::kAca);
+      own.task_set().clear_aca();
+      own.task_set().advance();
       break;
     case TaskFunction::kLogicalUnitReset:
-      co_await abort_everywhere(unit);
+      co_await reset_everywhere(unit);
       unit.reset(scsi::sense_codes::kBusDeviceReset, nullptr);
       break;
     case TaskFunction::kQueryTaskSet: {
@@ -122,18 +128,17 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
     case TaskFunction::kQueryAsynchronousEvent:
       co_return own.attentions().pending() ? TaskFunctionResponse::kFunctionSucceeded
                                            : TaskFunctionResponse::kFunctionComplete;
-    // CLEAR ACA: we never establish ACA (NORMACA is 0 in INQUIRY data).
     default:
       co_return TaskFunctionResponse::kFunctionNotSupported;
   }
   co_return TaskFunctionResponse::kFunctionComplete;
 }
 
-/// Aborts the tasks of all sessions in `unit`.
-io::Task<void> Connection::abort_everywhere(const LogicalUnit& unit) {
+/// Aborts the tasks of all sessions in `unit`, and ends their ACAs.
+io::Task<void> Connection::reset_everywhere(const LogicalUnit& unit) {
   const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
   for (const std::shared_ptr<Session>& session : sessions) {
-    std::function<io::Task<void>()> work = [session, &unit] { return abort_in(session, &unit); };
+    std::function<io::Task<void>()> work = [session, &unit] { return reset_in(session, &unit); };
     co_await io::run_on(executor_, session->executor(), std::move(work));
   }
 }
@@ -143,12 +148,15 @@ io::Task<void> Connection::reset_target(TaskFunction function) {
   TargetDevice& device = session_->device();
   if (function == TaskFunction::kItNexusReset) {
     co_await session_->abort_tasks(nullptr);
-    for (const scsi::Lun lun : device.luns())
-      session_->nexus()->find(lun)->attentions().establish(scsi::sense_codes::kNexusLoss);
+    for (const scsi::Lun lun : device.luns()) {
+      ItlNexus& nexus = *session_->nexus()->find(lun);
+      nexus.task_set().clear_aca();
+      nexus.attentions().establish(scsi::sense_codes::kNexusLoss);
+    }
     co_return;
   }
   for (const scsi::Lun lun : device.luns()) {
-    co_await abort_everywhere(device.unit(lun));
+    co_await reset_everywhere(device.unit(lun));
     device.unit(lun).reset(scsi::sense_codes::kBusDeviceReset, nullptr);
   }
 }

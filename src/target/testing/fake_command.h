@@ -29,6 +29,10 @@ class FakeCommand final : public Command {
     data_out_ = std::move(data);
     return *this;
   }
+  FakeCommand& with(TaskAttribute attribute) {
+    attribute_ = attribute;
+    return *this;
+  }
   /// The task is aborted after this many buffers were allocated or received.
   FakeCommand& aborted_after(unsigned buffers) {
     buffers_left_ = buffers;
@@ -46,7 +50,7 @@ class FakeCommand final : public Command {
   std::size_t most_buffers() const { return most_buffers_; }  // that were held at the same time
 
   ByteView cdb() const override { return cdb_; }
-  TaskAttribute attribute() const override { return TaskAttribute::kSimple; }
+  TaskAttribute attribute() const override { return attribute_; }
   std::uint32_t data_out_length() const override { return static_cast<std::uint32_t>(data_out_.size()); }
   std::uint32_t data_in_length() const override { return data_in_length_; }
   bool aborted() const override { return buffers_left_ == 0u; }
@@ -99,6 +103,7 @@ class FakeCommand final : public Command {
   IdleExecutor executor_;
   io::BufferPool pool_{executor_, 64u << 20, 0};
   std::vector<std::uint8_t> cdb_;
+  TaskAttribute attribute_ = TaskAttribute::kSimple;
   std::vector<std::uint8_t> data_out_;
   std::uint32_t data_in_length_;
   std::vector<std::uint8_t> data_in_;

@@ -49,7 +49,11 @@ class UnitTest : public ::testing::Test {
     }
   }
 
-  Completion execute(FakeCommand& command) { return run(unit->execute(*nexus, command)); }
+  Completion execute(FakeCommand& command) {
+    Completion completion = run(unit->execute(*nexus, command));
+    if (TaskSet* const set = command.place().leave(completion.status)) set->advance();
+    return completion;
+  }
   Completion execute(FakeCommand&& command) { return execute(command); }
 
   /// Fills blocks with a byte, without the unit's help.
