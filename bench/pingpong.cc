@@ -1,12 +1,15 @@
 // What the loopback itself allows for given sizes of requests and responses: the limit to compare a target with. It
 // does what any server must do (receive requests, send answers) and nothing else.
 //
-//   pingpong server PORT                          serves connections, one at a time, until it is killed
+//   pingpong server PORT [spin]                   serves connections, one at a time, until it is killed
 //   pingpong client PORT REQUEST RESPONSE DEPTH SECONDS
 //
 // The client sends requests of REQUEST bytes, which ask for RESPONSE bytes each, and keeps DEPTH of them outstanding.
-// Both ends block; the server answers all requests that one receive brings with one send.
+// Both ends block, but for a server that is told to spin; the server answers all requests that one receive brings with
+// one send.
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -23,6 +26,7 @@
 namespace {
 
 constexpr std::size_t kBufferBytes = 4u << 20;
+constexpr std::size_t kReceiveBytes = 256u << 10;
 
 /// The first bytes of a request.
 struct Sizes {
@@ -58,41 +62,52 @@ bool send_all(int fd, const std::uint8_t* bytes, std::size_t count) {
   return true;
 }
 
-/// Answers the whole requests among the `have` bytes; how many bytes those were, or nothing when the peer is gone.
-ssize_t answer(int fd, const std::uint8_t* requests, std::size_t have, std::vector<std::uint8_t>& out) {
-  std::size_t used = 0;
-  std::size_t filled = 0;
-  Sizes sizes{};
-  while (have - used >= sizeof sizes) {
-    std::memcpy(&sizes, requests + used, sizeof sizes);
-    if (have - used < sizes.request || sizes.request < sizeof sizes || sizes.response > out.size()) break;
-    used += sizes.request;
-    if (filled + sizes.response > out.size()) {
-      if (!send_all(fd, out.data(), filled)) return -1;
-      filled = 0;
+/// A connection as the server sees it. Requests are not kept: they are counted and dropped as they come.
+class Server {
+ public:
+  explicit Server(int fd) : fd_(fd) {}
+
+  /// Takes what one receive has brought, and answers the requests that it completes with one send. False: the peer is
+  /// gone.
+  bool take(const std::uint8_t* bytes, std::size_t count) {
+    std::size_t answers = 0;
+    while (count != 0) {
+      const std::size_t end = have_ < sizeof sizes_ ? sizeof sizes_ : sizes_.request;
+      const std::size_t part = std::min(count, end - have_);
+      if (have_ < sizeof sizes_) std::memcpy(reinterpret_cast<std::uint8_t*>(&sizes_) + have_, bytes, part);
+      have_ += part;
+      bytes += part;
+      count -= part;
+      if (have_ < sizeof sizes_) break;
+      if (sizes_.request < sizeof sizes_ || sizes_.response > out_.size()) return false;
+      if (have_ < sizes_.request) continue;
+      have_ = 0;
+      answers += sizes_.response;
+      if (answers + sizes_.response <= out_.size()) continue;
+      if (!send_all(fd_, out_.data(), answers)) return false;
+      answers = 0;
     }
-    filled += sizes.response;
+    return answers == 0 || send_all(fd_, out_.data(), answers);
   }
-  if (filled != 0 && !send_all(fd, out.data(), filled)) return -1;
-  return static_cast<ssize_t>(used);
-}
 
-void serve_connection(int fd) {
-  std::vector<std::uint8_t> in(kBufferBytes);
-  std::vector<std::uint8_t> out(kBufferBytes);
-  std::size_t have = 0;
+ private:
+  int fd_;
+  Sizes sizes_{};
+  std::size_t have_ = 0;  // bytes of the request that is coming in
+  std::vector<std::uint8_t> out_ = std::vector<std::uint8_t>(kBufferBytes);
+};
+
+void serve_connection(int fd, bool spin) {
+  Server server(fd);
+  std::vector<std::uint8_t> in(kReceiveBytes);
   for (;;) {
-    const ssize_t got = recv(fd, in.data() + have, in.size() / 2 - have, 0);
-    if (got <= 0) return;
-    have += static_cast<std::size_t>(got);
-    const ssize_t used = answer(fd, in.data(), have, out);
-    if (used < 0) return;
-    have -= static_cast<std::size_t>(used);
-    std::memmove(in.data(), in.data() + used, have);
+    const ssize_t got = recv(fd, in.data(), in.size(), spin ? MSG_DONTWAIT : 0);
+    if (got < 0 && errno == EAGAIN) continue;
+    if (got <= 0 || !server.take(in.data(), static_cast<std::size_t>(got))) return;
   }
 }
 
-int serve(const char* port) {
+int serve(const char* port, bool spin) {
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
   const sockaddr_in address = loopback(port);
   set_flag(listener, SOL_SOCKET, SO_REUSEADDR);
@@ -105,7 +120,7 @@ int serve(const char* port) {
     const int fd = accept(listener, nullptr, nullptr);
     if (fd < 0) die("pingpong: accept");
     set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-    serve_connection(fd);
+    serve_connection(fd, spin);
     close(fd);
   }
 }
@@ -115,12 +130,12 @@ int run_client(char** arguments) {
                     static_cast<std::uint32_t>(std::atoi(arguments[2]))};
   const auto depth = static_cast<std::size_t>(std::atoi(arguments[3]));
   const double seconds = std::atof(arguments[4]);
-  if (sizes.request < sizeof sizes || sizes.response == 0 || depth == 0 || depth * sizes.request > kBufferBytes) {
+  if (sizes.request < sizeof sizes || sizes.response == 0 || depth == 0 || sizes.response > kBufferBytes) {
     std::fputs("pingpong: the sizes are out of range\n", stderr);
     return 2;
   }
   std::vector<std::uint8_t> in(kBufferBytes);
-  std::vector<std::uint8_t> out(kBufferBytes);
+  std::vector<std::uint8_t> out(depth * sizes.request);
   for (std::size_t i = 0; i < depth; ++i) std::memcpy(out.data() + i * sizes.request, &sizes, sizeof sizes);
 
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -154,8 +169,10 @@ int run_client(char** arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 3 && std::strcmp(argv[1], "server") == 0) return serve(argv[2]);
+  const bool spin = argc == 4 && std::strcmp(argv[3], "spin") == 0;
+  if ((argc == 3 || spin) && std::strcmp(argv[1], "server") == 0) return serve(argv[2], spin);
   if (argc == 7 && std::strcmp(argv[1], "client") == 0) return run_client(argv + 2);
-  std::fputs("usage: pingpong server PORT\n       pingpong client PORT REQUEST RESPONSE DEPTH SECONDS\n", stderr);
+  std::fputs("usage: pingpong server PORT [spin]\n       pingpong client PORT REQUEST RESPONSE DEPTH SECONDS\n",
+             stderr);
   return 2;
 }

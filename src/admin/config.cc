@@ -72,6 +72,7 @@ void Reader::read_service(const toml::table& table) {
   if (const auto threads = service.number("threads", 1, limits::kThreads)) {
     out_.declaration.threads = static_cast<unsigned>(*threads);
   }
+  out_.declaration.poll = std::chrono::microseconds(service.number("poll", 0, limits::kMaxPoll.count()).value_or(0));
   out_.declaration.allow_anonymous = service.flag("allow_anonymous").value_or(false);
   out_.json_log = service.flag("json_log").value_or(false);
   const auto level = service.choice("log_level", {kLogLevels.begin(), kLogLevels.end()});

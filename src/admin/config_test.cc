@@ -75,13 +75,14 @@ TEST(Configuration, MinimalFileHasDefaults) {
   EXPECT_FALSE(lun.read_only);
   EXPECT_TRUE(lun.direct);
   EXPECT_FALSE(lun.write_through);
-  EXPECT_EQ(declaration.threads, 1u);
+  EXPECT_EQ(declaration.threads, 0u);
 }
 
 TEST(Configuration, EveryKeyArrives) {
   const Configuration configuration = parse(R"(
 [service]
 threads = 3
+poll = 50
 allow_anonymous = true
 json_log = true
 log_level = "debug"
@@ -111,6 +112,7 @@ write_cache = "through"
   EXPECT_THAT(findings(configuration), IsEmpty());
   const target::Declaration& declaration = configuration.declaration;
   EXPECT_EQ(declaration.threads, 3u);
+  EXPECT_EQ(declaration.poll.count(), 50);
   EXPECT_TRUE(declaration.allow_anonymous);
   EXPECT_TRUE(configuration.json_log);
   EXPECT_EQ(configuration.log_level, log::Level::kDebug);
@@ -200,7 +202,7 @@ TEST(Configuration, UnknownChoice) {
 
 TEST(Configuration, UnknownKeyWithoutSimilarOne) {
   EXPECT_THAT(findings(with_target("[service]\nzzzzzzzz = 1\n")),
-              ElementsAre(HasSubstr("the keys here are: allow_anonymous, json_log, log_level, threads")));
+              ElementsAre(HasSubstr("the keys here are: allow_anonymous, json_log, log_level, poll, threads")));
 }
 
 TEST(Configuration, DuplicateTargetNames) {

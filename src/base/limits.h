@@ -59,6 +59,8 @@ inline constexpr auto kAbortGrace = 2s;     // a task management function waits 
 inline constexpr auto kStopMargin = 2s;     // after these two, a stop that is not done gives up
 inline constexpr auto kGrowthPoll = 2s;     // how often served disks are looked at for a new size
 
+inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
+
 // --- SCSI ---
 inline constexpr std::size_t kMaxTransferBytes = 16u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH

@@ -52,9 +52,16 @@ void add_network_options(CLI::App& command, ServeArguments& arguments) {
       ->group(group);
   command.add_option("--alias", arguments.alias, "A name of the target for people")->type_name("TEXT")->group(group);
   command
-      .add_option("--threads", arguments.threads, "Threads that serve; connections are spread over them (default: 1)")
+      .add_option("--threads", arguments.threads,
+                  "Threads that serve; connections are spread over them (default: one per processor)")
       ->check(CLI::Range(1u, limits::kThreads).description(""))
       ->type_name("N")
+      ->group(group);
+  command
+      .add_option("--poll", arguments.poll,
+                  "How long a thread looks for work before it sleeps: shorter answers for busy processors (default: 0)")
+      ->check(CLI::Range(0u, static_cast<unsigned>(limits::kMaxPoll.count())).description(""))
+      ->type_name("MICROSECONDS")
       ->group(group);
 }
 

@@ -28,8 +28,8 @@ void report(Configuration& configuration, const Verdict& verdict) {
 /// Whether an option was given that says what the configuration file has to say.
 bool contradicts_config(const ServeArguments& arguments) {
   return !arguments.disks.empty() || !arguments.listen.empty() || !arguments.target_name.empty() ||
-         !arguments.alias.empty() || arguments.threads != 0 || arguments.block_size != 0 || arguments.read_only ||
-         arguments.write_through || arguments.no_direct || !arguments.initiators.empty() ||
+         !arguments.alias.empty() || arguments.threads != 0 || arguments.poll != 0 || arguments.block_size != 0 ||
+         arguments.read_only || arguments.write_through || arguments.no_direct || !arguments.initiators.empty() ||
          !arguments.addresses.empty() || !arguments.account.name.empty() || !arguments.mutual.name.empty() ||
          arguments.allow_anonymous;
 }
@@ -135,7 +135,8 @@ void add_access(const ServeArguments& arguments, target::AccessDeclaration& acce
 Configuration from_options(const ServeArguments& arguments, const admin::SecretSource& secrets) {
   Configuration configuration;
   target::Declaration& declaration = configuration.declaration;
-  if (arguments.threads != 0) declaration.threads = arguments.threads;
+  declaration.threads = arguments.threads;
+  declaration.poll = std::chrono::microseconds(arguments.poll);
   declaration.allow_anonymous = arguments.allow_anonymous;
   add_portals(arguments, configuration);
 

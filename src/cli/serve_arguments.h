@@ -25,6 +25,7 @@ struct ServeArguments {
   std::string target_name;
   std::string alias;
   unsigned threads = 0;
+  unsigned poll = 0;
   std::uint32_t block_size = 0;
   bool read_only = false;
   bool write_through = false;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <immintrin.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@ constexpr unsigned kFileSlots = limits::kSessions + limits::kLoginsPending + 512
 int open_ring(io_uring& ring, bool& defer_taskrun) {
   io_uring_params params{};
   if (defer_taskrun) {
-    params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+    params.flags =
+        IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
     params.cq_entries = 4 * limits::kRingEntries;
     if (io_uring_queue_init_params(limits::kRingEntries, &ring, &params) == 0) return 0;
     defer_taskrun = false;
@@ -129,7 +131,7 @@ void Reactor::run() {
     run_posted();
     deferred_.run();
     if (stopping_) break;
-    wait();
+    if (poll_ == Duration::zero() || !poll_for_completions()) wait();
     now_ = Clock::now();
     dispatch_completions();
   }
@@ -137,6 +139,20 @@ void Reactor::run() {
 
 void Reactor::stop() {
   post([this] { stopping_ = true; });
+}
+
+/// Submits what is queued and looks for completions until there is one (true), or the time for it is over.
+bool Reactor::poll_for_completions() {
+  io_uring_submit(&ring_);
+  TimePoint end = Clock::now() + poll_;
+  if (!timers_.empty()) end = std::min(end, (*timers_.begin())->when());
+  do {
+    // The flag is set where completions wait for us to ask for them (DEFER_TASKRUN): a system call only then.
+    if ((IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0) io_uring_get_events(&ring_);
+    if (io_uring_cq_ready(&ring_) != 0) return true;
+    _mm_pause();
+  } while (Clock::now() < end);
+  return false;
 }
 
 /// Submits what is queued and waits for a completion or the next timer.

@@ -60,6 +60,37 @@ TEST(Reactor, DeferredRunsOnceARoundHoweverOftenAsked) {
   EXPECT_EQ(deferred.runs, 1);
 }
 
+// Polling changes when the loop sleeps, and nothing else: timers fire, other threads and the kernel are heard.
+TEST(Reactor, PollsBeforeItSleeps) {
+  for (const bool defer_taskrun : {true, false}) {
+    const auto reactor = make_reactor({.defer_taskrun = defer_taskrun});
+    reactor->set_poll(20ms);
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    const auto begin = Clock::now();
+    bool timer_fired = false;
+    Timer timer(*reactor, [&] { timer_fired = true; });
+    timer.arm_after(2ms);
+    std::jthread other([&] {
+      std::this_thread::sleep_for(5ms);  // while it polls
+      reactor->post([&] { EXPECT_TRUE(timer_fired); });
+      std::this_thread::sleep_for(60ms);  // while it sleeps
+      EXPECT_EQ(write(ends[1], "x", 1), 1);
+    });
+    char byte = 0;
+    const auto wait = [&]() -> Task<void> {
+      const int got = co_await reactor->read(ends[0], ByteSpan(reinterpret_cast<std::uint8_t*>(&byte), 1), 0);
+      EXPECT_EQ(got, 1);
+    };
+    testing::run(*reactor, wait());
+    EXPECT_EQ(byte, 'x');
+    EXPECT_TRUE(timer_fired);
+    EXPECT_GE(Clock::now() - begin, 65ms);
+    close(ends[0]);
+    close(ends[1]);
+  }
+}
+
 TEST(Reactor, TakesWorkFromManyThreads) {
   const auto reactor = make_reactor();
   constexpr int kThreads = 4;

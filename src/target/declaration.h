@@ -2,6 +2,7 @@
 // line are both turned into this, and `target::Server` makes it so. No defaults are filled in anywhere else.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -59,9 +60,10 @@ struct TargetDeclaration {
 struct Declaration {
   std::vector<PortalDeclaration> portals;
   std::vector<TargetDeclaration> targets;
-  Authentication discovery;      // for discovery sessions
-  unsigned threads = 1;          // reactors, 1 to limits::kThreads
-  bool allow_anonymous = false;  // listening beyond loopback without authentication is meant
+  Authentication discovery;           // for discovery sessions
+  unsigned threads = 0;               // reactors, up to limits::kThreads; 0: one per processor
+  std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps, up to limits::kMaxPoll
+  bool allow_anonymous = false;       // listening beyond loopback without authentication is meant
 };
 
 }  // namespace peerlane::target

@@ -1,7 +1,9 @@
 #include "target/server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
+#include <thread>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -32,6 +34,11 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+unsigned thread_count(const Declaration& declaration) {
+  if (declaration.threads != 0) return declaration.threads;
+  return std::clamp(std::thread::hardware_concurrency(), 1u, limits::kThreads);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(const Declaration& declaration, const StartOptions& options) {
@@ -40,8 +47,8 @@ Result<std::unique_ptr<Server>> Server::start(const Declaration& declaration, co
   auto service = Service::create(declaration);
   if (!service) return std::unexpected(service.error());
   server->service_ = std::move(*service);
-  for (unsigned number = 0; number < declaration.threads; ++number) {
-    auto worker = Worker::start(*server->service_, number);
+  for (unsigned number = 0; number < thread_count(declaration); ++number) {
+    auto worker = Worker::start(*server->service_, number, declaration.poll);
     if (!worker) {
       server->stop();
       return std::unexpected(worker.error());

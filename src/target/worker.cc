@@ -15,11 +15,11 @@
 
 namespace peerlane::target {
 
-Result<std::unique_ptr<Worker>> Worker::start(Service& service, unsigned number) {
+Result<std::unique_ptr<Worker>> Worker::start(Service& service, unsigned number, io::Duration poll) {
   std::unique_ptr<Worker> worker(new Worker(service, number));
   std::promise<Result<void>> started;
   auto result = started.get_future();
-  worker->thread_ = std::jthread(&Worker::run, worker.get(), std::move(started));
+  worker->thread_ = std::jthread(&Worker::run, worker.get(), poll, std::move(started));
   auto began = result.get();
   if (!began) return std::unexpected(began.error());
   return worker;
@@ -30,7 +30,7 @@ Worker::~Worker() {
 }
 
 /// The thread.
-void Worker::run(std::promise<Result<void>> started) {
+void Worker::run(io::Duration poll, std::promise<Result<void>> started) {
   pthread_setname_np(pthread_self(), fmt::format("peerlane-{}", number_).c_str());
   auto reactor = io::Reactor::create();
   if (!reactor) {
@@ -38,6 +38,7 @@ void Worker::run(std::promise<Result<void>> started) {
     return;
   }
   reactor_ = reactor->get();
+  reactor_->set_poll(poll);
   started.set_value({});
   reactor_->run();
   size_timer_.reset();

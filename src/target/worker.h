@@ -19,8 +19,9 @@ namespace peerlane::target {
 
 class Worker {
  public:
-  /// Starts the thread and its reactor; the error is the reactor's. `service` outlives the worker.
-  static Result<std::unique_ptr<Worker>> start(Service& service, unsigned number);
+  /// Starts the thread and its reactor, with the time that it polls before it sleeps; the error is the reactor's.
+  /// `service` outlives the worker.
+  static Result<std::unique_ptr<Worker>> start(Service& service, unsigned number, io::Duration poll);
 
   /// Ends the thread. end_connections() has completed on all workers of the service.
   ~Worker();
@@ -49,7 +50,7 @@ class Worker {
 
  private:
   Worker(Service& service, unsigned number) : service_(service), number_(number) {}
-  void run(std::promise<Result<void>> started);
+  void run(io::Duration poll, std::promise<Result<void>> started);
   io::Task<void> serve(int fd, std::uint16_t portal_group);
   io::Task<void> accept_all(io::Listener& listener, std::uint16_t portal_group, std::vector<Worker*> workers);
   io::Task<void> close_listeners(std::promise<void> done);
