@@ -62,7 +62,7 @@ inline constexpr auto kGrowthPoll = 2s;     // how often served disks are looked
 inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
 
 // --- SCSI ---
-inline constexpr std::size_t kMaxTransferBytes = 16u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
+inline constexpr std::size_t kMaxTransferBytes = 32u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH
 inline constexpr std::size_t kMaxUnmapBytes = 1u << 30;           // MAXIMUM UNMAP LBA COUNT, as bytes
 inline constexpr unsigned kMaxUnmapDescriptors = 256;             // MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT
@@ -72,7 +72,14 @@ inline constexpr std::size_t kMaxWriteSameBytes = 1u << 30;  // MAXIMUM WRITE SA
 inline constexpr std::size_t kMaxVerifyBytes = 256u << 20;   // VERIFY: what VERIFY(10) can name in blocks of 4096 bytes
 inline constexpr std::size_t kVerifyPieceBytes = 64u
                                                  << 10;  // bytes of one comparison, kept besides the session's buffers
-inline constexpr std::size_t kMaxCdbBytes = 260;         // extended CDBs (SPC-4 §4.2.4)
+inline constexpr std::size_t kMaxCompareBytes =
+    512u << 10;  // COMPARE AND WRITE: one half of its data; both have to fit a data buffer
+inline constexpr std::size_t kMaxAtomicBytes = 1u << 20;     // WRITE ATOMIC: what fits a data buffer
+inline constexpr std::size_t kMaxPrefetchBytes = 64u << 20;  // PRE-FETCH: more does not fit, and nothing is done
+inline constexpr std::size_t kTurnBytes = 8u << 20;  // a command on a disk that answers at once goes on for so long
+                                                     // before it lets others have their turn
+inline constexpr auto kSanitizeLeast = 5s;           // a sanitize operation takes at least so long
+inline constexpr std::size_t kMaxCdbBytes = 260;     // extended CDBs (SPC-4 §4.2.4)
 inline constexpr std::size_t kMaxParameterListBytes = 64u << 10;  // a parameter list sent with a command
 
 }  // namespace peerlane::limits

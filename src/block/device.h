@@ -32,6 +32,8 @@ struct Capabilities {
   bool allocation = false;              // allocation() knows which blocks have space
   bool volatile_cache = false;          // a completed write may be lost until flush(): WCE is 1
   bool fua = false;                     // write() with kFua is cheaper than write() and flush()
+  bool atomic_write = false;            // a write() is done as a whole or not at all, also when the host fails
+  bool prefetch = false;                // what was read stays in memory for a while: reading it again is faster
   std::uint32_t unmap_granularity = 0;  // bytes; 0: unknown or none
 };
 

@@ -102,6 +102,7 @@ Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const 
   traits.capabilities.read_only = options.read_only;
   traits.capabilities.volatile_cache = !options.read_only;
   traits.capabilities.fua = !options.read_only;
+  traits.capabilities.prefetch = !direct;
   traits.capabilities.allocation = lseek(*fd, 0, SEEK_DATA) >= 0 || errno == ENXIO;
   if (!options.read_only) {
     traits.capabilities.unmap = has_fallocate(*fd, FALLOC_FL_PUNCH_HOLE, size);

@@ -86,6 +86,8 @@ Capabilities RamDevice::capabilities() const {
           .allocation = true,
           .volatile_cache = false,
           .fua = false,
+          .atomic_write = !read_only_,  // when the host or the process ends, nothing of the disk is left
+          .prefetch = true,
           .unmap_granularity = kPageBytes};
 }
 

@@ -107,6 +107,19 @@ class Timer {
   bool armed_ = false;
 };
 
+/// Lets everything else that is ready on `executor`, which is the caller's, have its turn first: `co_await yield(...)`.
+inline auto yield(Executor& executor) {
+  struct Awaiter {
+    Executor& executor;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiting) const {
+      executor.post([waiting] { waiting.resume(); });
+    }
+    void await_resume() const noexcept {}
+  };
+  return Awaiter{executor};
+}
+
 /// Waits until `delay` has passed.
 Task<void> sleep(Executor& executor, Duration delay);
 

@@ -1,6 +1,6 @@
-// CDBs of the commands that name a range of logical blocks (SBC-4 §5): READ, WRITE, VERIFY, SYNCHRONIZE CACHE and WRITE
-// SAME in their forms of 6, 10, 12 and 16 bytes. Where address and length stand follows from the CDB's length, what
-// byte 1 means from the family; so both are tables, and one structure holds what any of them says.
+// CDBs of the commands that name a range of logical blocks (SBC-4 §5): READ, WRITE, VERIFY, SYNCHRONIZE CACHE, WRITE
+// SAME and their kin, in their forms of 6, 10, 12, 16 and 32 bytes. Where address and length stand follows from the
+// CDB's length, what the flags mean from the family; so both are tables, and one structure holds what any of them says.
 //
 // Nothing here allocates or fails: the caller knows the operation code and has seen to it that the CDB is complete.
 // Whether a flag is allowed is for the device server to say (target/command_table.h).
@@ -27,7 +27,8 @@ struct CdbField {
 /// Reads a field of 0 to 8 bytes; one of no bytes is 0.
 std::uint64_t get_field(ByteView cdb, CdbField field);
 
-/// Where the transfer length (number of blocks, verification length) stands in a CDB of a block command.
+/// Where the transfer length (number of blocks, verification length, prefetch length) stands in a CDB of a block
+/// command.
 CdbField transfer_length_field(OperationCode operation);
 
 /// Whether NACA is set in the control byte (SAM-5 §5.2), which is the last byte of a CDB, or the second of one of
@@ -41,25 +42,27 @@ inline bool naca(ByteView cdb) {
 /// A block command. Flags that a family does not have are false, or 0.
 struct BlockCdb {
   OperationCode operation = OperationCode::kRead10;
+  std::uint16_t service_action = 0;  // of a variable length CDB
   Lba lba = {};
   BlockCount count = {};        // as meant: 256 for a transfer length of 0 in READ(6) and WRITE(6)
   std::uint8_t protect = 0;     // RDPROTECT, WRPROTECT, VRPROTECT
   bool dpo = false;             // disable page out
   bool fua = false;             // force unit access
   std::uint8_t byte_check = 0;  // BYTCHK of VERIFY: 0 medium only, 1 compare all blocks, 3 compare one block with all
-  bool immediate = false;       // IMMED of SYNCHRONIZE CACHE
+  bool immediate = false;       // IMMED of SYNCHRONIZE CACHE and PRE-FETCH
   bool anchor = false;          // ANCHOR of WRITE SAME
   bool unmap = false;           // UNMAP of WRITE SAME
-  bool no_data_out = false;     // NDOB of WRITE SAME(16): no Data-Out, the block is all zeroes
+  bool no_data_out = false;     // NDOB of WRITE SAME(16) and (32): no Data-Out, the block is all zeroes
 
   friend bool operator==(const BlockCdb&, const BlockCdb&) = default;
 };
 
-/// Reads the CDB of a block command; byte 0 must be the operation code of one. At least cdb_length() bytes.
+/// Reads the CDB of a block command; operation code and service action must be those of one. At least cdb_length()
+/// bytes.
 BlockCdb decode_block_cdb(ByteView cdb);
 
-/// Writes the CDB to `out` (16 bytes, those past its length zeroed) and returns its length. The address and count must
-/// fit its fields.
+/// Writes the CDB to `out` (at least 16 bytes, 32 for a variable length CDB; those past its length are zeroed) and
+/// returns its length. The address and count must fit its fields.
 std::size_t encode_block_cdb(const BlockCdb& blocks, ByteSpan out);
 
 }  // namespace peerlane::scsi

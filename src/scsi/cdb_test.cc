@@ -13,10 +13,10 @@ namespace {
 using testing::bytes;
 
 std::vector<std::uint8_t> encode(const BlockCdb& blocks) {
-  std::array<std::uint8_t, 16> out;
+  std::array<std::uint8_t, kVariableLengthCdbBytes> out;
   out.fill(0xee);
   const std::size_t size = encode_block_cdb(blocks, out);
-  for (std::size_t i = size; i < out.size(); ++i) EXPECT_EQ(out[i], 0);
+  for (std::size_t i = size; i < 16; ++i) EXPECT_EQ(out[i], 0);
   return {out.begin(), out.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
@@ -24,7 +24,7 @@ std::vector<std::uint8_t> encode(const BlockCdb& blocks) {
 void expect_cdb(std::string_view hex, const BlockCdb& expected) {
   auto cdb = bytes(hex);
   EXPECT_EQ(encode(expected), cdb) << hex;
-  cdb.resize(16);
+  cdb.resize(std::max<std::size_t>(cdb.size(), 16));
   EXPECT_EQ(decode_block_cdb(cdb), expected) << hex;
 }
 
@@ -77,6 +77,50 @@ TEST(BlockCdb, OtherFamilies) {
   EXPECT_FALSE(verify.fua || verify.unmap);
 }
 
+TEST(BlockCdb, CommandsWithALayoutOfTheirOwn) {
+  // As libiscsi sends it: two halves of two blocks.
+  expect_cdb("89 18 00 00 00 00 00 00 00 05 00 00 00 02 00 00",
+             {.operation = OperationCode::kCompareAndWrite, .lba = {5}, .count = {2}, .dpo = true, .fua = true});
+  expect_cdb("9c 08 00 00 00 00 00 00 00 05 00 00 01 02 00 00",
+             {.operation = OperationCode::kWriteAtomic16, .lba = {5}, .count = {0x102}, .fua = true});
+  expect_cdb("8b 30 00 00 00 00 00 00 00 05 00 00 01 02 00 00",
+             {.operation = OperationCode::kOrWrite16, .lba = {5}, .count = {0x102}, .protect = 1, .dpo = true});
+  expect_cdb("af 02 00 00 00 05 00 00 01 02 00 00",
+             {.operation = OperationCode::kVerify12, .lba = {5}, .count = {0x102}, .byte_check = 1});
+  expect_cdb("34 02 00 00 00 05 00 01 02 00",
+             {.operation = OperationCode::kPreFetch10, .lba = {5}, .count = {0x102}, .immediate = true});
+  expect_cdb("90 02 00 00 00 00 00 00 00 05 00 00 01 02 00 00",
+             {.operation = OperationCode::kPreFetch16, .lba = {5}, .count = {0x102}, .immediate = true});
+}
+
+TEST(BlockCdb, VariableLength) {
+  constexpr auto kVariable = OperationCode::kVariableLength;
+  expect_cdb("7f 00 00 00 00 00 00 18 00 09 38 00 12 34 56 78 9a bc de f0 00 00 00 00 00 00 00 00 00 00 00 08",
+             {.operation = kVariable,
+              .service_action = kRead32,
+              .lba = {0x123456789abcdef0},
+              .count = {8},
+              .protect = 1,
+              .dpo = true,
+              .fua = true});
+  expect_cdb("7f 00 00 00 00 00 00 18 00 0a 06 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 02",
+             {.operation = kVariable, .service_action = kVerify32, .lba = {1}, .count = {2}, .byte_check = 3});
+  expect_cdb("7f 00 00 00 00 00 00 18 00 0c 12 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 02",
+             {.operation = kVariable,
+              .service_action = kWriteAndVerify32,
+              .lba = {1},
+              .count = {2},
+              .dpo = true,
+              .byte_check = 1});
+  expect_cdb("7f 00 00 00 00 00 00 18 00 0d 09 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 ff ff ff ff",
+             {.operation = kVariable,
+              .service_action = kWriteSame32,
+              .lba = {1},
+              .count = {UINT32_MAX},
+              .unmap = true,
+              .no_data_out = true});
+}
+
 TEST(BlockCdb, TransferLengthFieldsAreWhereTheyAre) {
   const auto at = [](OperationCode operation) {
     const CdbField field = transfer_length_field(operation);
@@ -86,6 +130,9 @@ TEST(BlockCdb, TransferLengthFieldsAreWhereTheyAre) {
   EXPECT_EQ(at(OperationCode::kRead10), std::tuple(7, 2));
   EXPECT_EQ(at(OperationCode::kRead12), std::tuple(6, 4));
   EXPECT_EQ(at(OperationCode::kRead16), std::tuple(10, 4));
+  EXPECT_EQ(at(OperationCode::kCompareAndWrite), std::tuple(13, 1));
+  EXPECT_EQ(at(OperationCode::kWriteAtomic16), std::tuple(12, 2));
+  EXPECT_EQ(at(OperationCode::kVariableLength), std::tuple(28, 4));
 }
 
 TEST(Blocks, RangeChecksDoNotOverflow) {

@@ -67,6 +67,11 @@ inline constexpr std::uint16_t kReadCapacity16 = 0x10;
 inline constexpr std::uint16_t kGetLbaStatus = 0x12;
 /// Service actions of MAINTENANCE IN.
 inline constexpr std::uint16_t kReportSupportedOperationCodes = 0x0c;
+/// Service actions of SANITIZE.
+inline constexpr std::uint16_t kSanitizeOverwrite = 0x01;
+inline constexpr std::uint16_t kSanitizeBlockErase = 0x02;
+inline constexpr std::uint16_t kSanitizeCryptographicErase = 0x03;
+inline constexpr std::uint16_t kSanitizeExitFailureMode = 0x1f;
 /// Service actions of the variable length CDB (SPC-4 §4.2.3).
 inline constexpr std::uint16_t kRead32 = 0x0009;
 inline constexpr std::uint16_t kVerify32 = 0x000a;

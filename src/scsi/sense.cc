@@ -36,7 +36,7 @@ constexpr std::uint8_t kKeySpecificType = 0x02;
 constexpr std::size_t kKeySpecificBytes = 8;
 constexpr std::size_t kKeySpecificValue = 4;
 
-// The three bytes of sense key specific data, field pointer form (SPC-4 table 32).
+// The three bytes of sense key specific data: field pointer (SPC-4 table 32), progress indication (table 34).
 constexpr std::uint8_t kSksv = 0x80;
 constexpr std::uint8_t kInCdb = 0x40;
 constexpr std::uint8_t kBitPointerValid = 0x08;
@@ -59,22 +59,44 @@ std::optional<FieldPointer> get_field_pointer(ByteView bytes, SenseKey key) {
   return field;
 }
 
+bool reports_progress(SenseKey key) {
+  return key == SenseKey::kNoSense || key == SenseKey::kNotReady;
+}
+
+std::optional<std::uint16_t> get_progress(ByteView bytes, SenseKey key) {
+  if ((bytes[0] & kSksv) == 0 || !reports_progress(key)) return std::nullopt;
+  return get_be16(bytes, 1);
+}
+
+/// Writes sense key specific data if there are any.
+bool put_key_specific(const Sense& sense, ByteSpan out) {
+  if (sense.field) {
+    put_field_pointer(*sense.field, out);
+  } else if (sense.progress) {
+    out[0] = kSksv;
+    put_be16(out, 1, *sense.progress);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 std::size_t encode_fixed(const Sense& sense, ByteSpan out) {
   std::fill_n(out.begin(), kFixedBytes, std::uint8_t{0});
   const bool valid = sense.information && *sense.information <= UINT32_MAX;
-  out[0] = static_cast<std::uint8_t>(kFixedCurrent | (valid ? kValid : 0));
+  out[0] = static_cast<std::uint8_t>((sense.deferred ? kFixedDeferred : kFixedCurrent) | (valid ? kValid : 0));
   out[kFixedKey] = static_cast<std::uint8_t>(sense.key);
   if (valid) put_be32(out, kFixedInformation, static_cast<std::uint32_t>(*sense.information));
   out[kFixedAdditionalLength] = kFixedBytes - (kFixedAdditionalLength + 1);
   put_be16(out, kFixedCode, static_cast<std::uint16_t>(sense.code));
-  if (sense.field) put_field_pointer(*sense.field, out.subspan(kFixedKeySpecific));
+  put_key_specific(sense, out.subspan(kFixedKeySpecific));
   return kFixedBytes;
 }
 
 std::size_t encode_descriptors(const Sense& sense, ByteSpan out) {
   std::size_t size = kDescriptorHeaderBytes;
   std::fill_n(out.begin(), kDescriptorHeaderBytes + kInformationBytes + kKeySpecificBytes, std::uint8_t{0});
-  out[0] = kDescriptorCurrent;
+  out[0] = sense.deferred ? kDescriptorDeferred : kDescriptorCurrent;
   out[kDescriptorKey] = static_cast<std::uint8_t>(sense.key);
   put_be16(out, kDescriptorCode, static_cast<std::uint16_t>(sense.code));
   if (sense.information) {
@@ -85,11 +107,10 @@ std::size_t encode_descriptors(const Sense& sense, ByteSpan out) {
     put_be64(descriptor, kInformationValue, *sense.information);
     size += kInformationBytes;
   }
-  if (sense.field) {
-    const ByteSpan descriptor = out.subspan(size, kKeySpecificBytes);
+  const ByteSpan descriptor = out.subspan(size, kKeySpecificBytes);
+  if (put_key_specific(sense, descriptor.subspan(kKeySpecificValue))) {
     descriptor[0] = kKeySpecificType;
     descriptor[1] = kKeySpecificBytes - 2;
-    put_field_pointer(*sense.field, descriptor.subspan(kKeySpecificValue));
     size += kKeySpecificBytes;
   }
   out[kDescriptorAdditionalLength] = static_cast<std::uint8_t>(size - kDescriptorHeaderBytes);
@@ -105,7 +126,12 @@ std::optional<Sense> decode_fixed(ByteView bytes) {
   sense.key = static_cast<SenseKey>(bytes[kFixedKey] & kKeyMask);
   if ((bytes[0] & kValid) != 0) sense.information = get_be32(bytes, kFixedInformation);
   if (size >= kFixedCode + 2) sense.code = static_cast<SenseCode>(get_be16(bytes, kFixedCode));
-  if (size >= kFixedKeySpecific + 3) sense.field = get_field_pointer(bytes.subspan(kFixedKeySpecific, 3), sense.key);
+  if (size >= kFixedKeySpecific + 3) {
+    const ByteView specific = bytes.subspan(kFixedKeySpecific, 3);
+    sense.field = get_field_pointer(specific, sense.key);
+    sense.progress = get_progress(specific, sense.key);
+  }
+  sense.deferred = (bytes[0] & kResponseCodeMask) == kFixedDeferred;
   return sense;
 }
 
@@ -114,6 +140,7 @@ std::optional<Sense> decode_descriptors(ByteView bytes) {
   Sense sense;
   sense.key = static_cast<SenseKey>(bytes[kDescriptorKey] & kKeyMask);
   sense.code = static_cast<SenseCode>(get_be16(bytes, kDescriptorCode));
+  sense.deferred = (bytes[0] & kResponseCodeMask) == kDescriptorDeferred;
   ByteView rest = bytes.subspan(kDescriptorHeaderBytes);
   rest = rest.first(std::min<std::size_t>(rest.size(), bytes[kDescriptorAdditionalLength]));
   while (rest.size() >= 2) {
@@ -123,6 +150,7 @@ std::optional<Sense> decode_descriptors(ByteView bytes) {
       sense.information = get_be64(rest, kInformationValue);
     } else if (rest[0] == kKeySpecificType && size >= kKeySpecificBytes) {
       sense.field = get_field_pointer(rest.subspan(kKeySpecificValue, 3), sense.key);
+      sense.progress = get_progress(rest.subspan(kKeySpecificValue, 3), sense.key);
     }
     rest = rest.subspan(size);
   }

@@ -54,8 +54,11 @@ struct FieldPointer {
 struct Sense {
   SenseKey key = SenseKey::kNoSense;
   SenseCode code{};
-  std::optional<std::uint64_t> information;  // the INFORMATION field, an LBA as a rule
-  std::optional<FieldPointer> field;
+  std::optional<std::uint64_t> information = {};  // the INFORMATION field, an LBA as a rule
+  std::optional<FieldPointer> field = {};         // with ILLEGAL REQUEST
+  std::optional<std::uint16_t> progress =
+      {};                 // with NO SENSE and NOT READY: done, in parts of 65536 (SPC-4 §4.5.2.4.4)
+  bool deferred = false;  // of an earlier command, which has had its status (SPC-4 §4.5.6)
 };
 
 inline constexpr std::size_t kMaxSenseBytes = 252;

@@ -16,6 +16,7 @@ constexpr SenseCode code(std::uint8_t asc, std::uint8_t ascq) {
 
 inline constexpr SenseCode kNone = code(0x00, 0x00);
 inline constexpr SenseCode kInitializingCommandRequired = code(0x04, 0x02);
+inline constexpr SenseCode kSanitizeInProgress = code(0x04, 0x1b);
 inline constexpr SenseCode kWriteError = code(0x0c, 0x00);
 inline constexpr SenseCode kUnexpectedUnsolicitedData = code(0x0c, 0x0c);
 inline constexpr SenseCode kIncorrectAmountOfData = code(0x0c, 0x0d);
@@ -36,6 +37,7 @@ inline constexpr SenseCode kNexusLoss = code(0x29, 0x07);
 inline constexpr SenseCode kModeParametersChanged = code(0x2a, 0x01);
 inline constexpr SenseCode kCapacityChanged = code(0x2a, 0x09);
 inline constexpr SenseCode kCommandsCleared = code(0x2f, 0x00);
+inline constexpr SenseCode kSanitizeCommandFailed = code(0x31, 0x03);
 inline constexpr SenseCode kSavingParametersNotSupported = code(0x39, 0x00);
 inline constexpr SenseCode kReportedLunsChanged = code(0x3f, 0x0e);
 inline constexpr SenseCode kInternalTargetFailure = code(0x44, 0x00);

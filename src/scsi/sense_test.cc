@@ -36,6 +36,16 @@ void expect_same(const Sense& a, const Sense& b) {
     EXPECT_EQ(a.field->bit, b.field->bit);
     EXPECT_EQ(a.field->byte, b.field->byte);
   }
+  EXPECT_EQ(a.progress, b.progress);
+  EXPECT_EQ(a.deferred, b.deferred);
+}
+
+Sense sanitize_in_progress(std::uint16_t progress) {
+  Sense sense;
+  sense.key = SenseKey::kNotReady;
+  sense.code = sense_codes::kSanitizeInProgress;
+  sense.progress = progress;
+  return sense;
 }
 
 TEST(Sense, FixedFormatIsAsInTheStandard) {
@@ -65,11 +75,27 @@ TEST(Sense, DescriptorFormatIsAsInTheStandard) {
             bytes("72 05 24 00 00 00 00 08 02 06 00 00 cf 00 01 00"));
 }
 
+TEST(Sense, ProgressIsInBothFormats) {
+  EXPECT_EQ(encode(sanitize_in_progress(0x1234), false),
+            bytes("70 00 02 00 00 00 00 0a 00 00 00 00 04 1b 00 80 12 34"));
+  EXPECT_EQ(encode(sanitize_in_progress(0x1234), true), bytes("72 02 04 1b 00 00 00 08 02 06 00 00 80 12 34 00"));
+}
+
+TEST(Sense, DeferredErrorsHaveResponseCodesOfTheirOwn) {
+  Sense deferred = medium_error(3);
+  deferred.deferred = true;
+  EXPECT_EQ(encode(deferred, false), bytes("f1 00 03 00 00 00 03 0a 00 00 00 00 11 00 00 00 00 00"));
+  EXPECT_EQ(encode(deferred, true), bytes("73 03 11 00 00 00 00 0c 00 0a 80 00 00 00 00 00 00 00 00 03"));
+}
+
 TEST(Sense, BothFormatsReadBack) {
+  Sense deferred = medium_error(3);
+  deferred.deferred = true;
   Sense everything = invalid_field_in_parameter_list(513);
   everything.field->bit = 0;
   everything.information = 77;
-  for (const Sense& sense : {Sense{}, medium_error(3), invalid_field_in_cdb(15), everything}) {
+  for (const Sense& sense :
+       {Sense{}, medium_error(3), invalid_field_in_cdb(15), everything, deferred, sanitize_in_progress(0x8001)}) {
     for (const bool descriptor_format : {false, true}) {
       const auto decoded = decode_sense(encode(sense, descriptor_format));
       ASSERT_TRUE(decoded);

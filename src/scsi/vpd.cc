@@ -62,9 +62,14 @@ constexpr std::size_t kUnmapGranularity = 24;
 constexpr std::size_t kUnmapAlignment = 28;
 constexpr std::uint32_t kUgaValid = 0x80000000;
 constexpr std::size_t kMaxWriteSame = 32;
+constexpr std::size_t kMaxAtomicTransfer = 40;
+constexpr std::size_t kAtomicAlignment = 44;
+constexpr std::size_t kAtomicGranularity = 48;
 
 // Block device characteristics (SBC-4 table 231).
 constexpr std::size_t kCharacteristicsBytes = 0x3c;
+constexpr std::size_t kAfterErase = 3;  // WABEREQ, WACEREQ and the form factor
+constexpr unsigned kAfterBlockEraseShift = 6;
 
 // Logical block provisioning (SBC-4 table 239).
 constexpr std::size_t kProvisioningBytes = 4;
@@ -210,6 +215,9 @@ std::size_t encode_block_limits(Peripheral peripheral, const BlockLimits& limits
   put_be32(body, kUnmapGranularity, limits.unmap_granularity);
   if (limits.unmap_alignment) put_be32(body, kUnmapAlignment, kUgaValid | *limits.unmap_alignment);
   put_be64(body, kMaxWriteSame, limits.max_write_same);
+  put_be32(body, kMaxAtomicTransfer, limits.max_atomic_transfer);
+  put_be32(body, kAtomicAlignment, limits.atomic_alignment);
+  put_be32(body, kAtomicGranularity, limits.atomic_granularity);
   return kVpdHeaderBytes + body.size();
 }
 
@@ -232,19 +240,28 @@ std::optional<BlockLimits> decode_block_limits(ByteView page) {
   const std::uint32_t alignment = get_be32(body, kUnmapAlignment);
   if ((alignment & kUgaValid) != 0) limits.unmap_alignment = alignment & ~kUgaValid;
   limits.max_write_same = get_be64(body, kMaxWriteSame);
+  limits.max_atomic_transfer = get_be32(body, kMaxAtomicTransfer);
+  limits.atomic_alignment = get_be32(body, kAtomicAlignment);
+  limits.atomic_granularity = get_be32(body, kAtomicGranularity);
   return limits;
 }
 
-std::size_t encode_block_device_characteristics(Peripheral peripheral, std::uint16_t rotation_rate, ByteSpan out) {
+std::size_t encode_block_device_characteristics(Peripheral peripheral, const DeviceCharacteristics& characteristics,
+                                                ByteSpan out) {
   const ByteSpan body = start_page(peripheral, VpdPage::kBlockDeviceCharacteristics, kCharacteristicsBytes, out);
-  put_be16(body, 0, rotation_rate);
+  put_be16(body, 0, characteristics.rotation_rate);
+  body[kAfterErase] =
+      static_cast<std::uint8_t>(static_cast<unsigned>(characteristics.after_block_erase) << kAfterBlockEraseShift);
   return kVpdHeaderBytes + body.size();
 }
 
-std::optional<std::uint16_t> decode_block_device_characteristics(ByteView page) {
-  const auto body = body_of(page, VpdPage::kBlockDeviceCharacteristics, 2);
+std::optional<DeviceCharacteristics> decode_block_device_characteristics(ByteView page) {
+  const auto body = body_of(page, VpdPage::kBlockDeviceCharacteristics, kAfterErase + 1);
   if (!body) return std::nullopt;
-  return get_be16(*body, 0);
+  return DeviceCharacteristics{
+      .rotation_rate = get_be16(*body, 0),
+      .after_block_erase = static_cast<AfterBlockErase>((*body)[kAfterErase] >> kAfterBlockEraseShift),
+  };
 }
 
 std::size_t encode_logical_block_provisioning(Peripheral peripheral, const LogicalBlockProvisioning& provisioning,

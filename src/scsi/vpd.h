@@ -112,6 +112,9 @@ struct BlockLimits {
   std::uint32_t unmap_granularity = 0;                // OPTIMAL UNMAP GRANULARITY
   std::optional<std::uint32_t> unmap_alignment = {};  // UNMAP GRANULARITY ALIGNMENT, valid with UGAVALID
   std::uint64_t max_write_same = 0;
+  std::uint32_t max_atomic_transfer = 0;  // MAXIMUM ATOMIC TRANSFER LENGTH
+  std::uint32_t atomic_alignment = 0;
+  std::uint32_t atomic_granularity = 0;  // ATOMIC TRANSFER LENGTH GRANULARITY
 
   friend bool operator==(const BlockLimits&, const BlockLimits&) = default;
 };
@@ -123,9 +126,24 @@ std::optional<BlockLimits> decode_block_limits(ByteView page);
 
 inline constexpr std::uint16_t kNonRotating = 0x0001;
 
-/// `rotation_rate`: MEDIUM ROTATION RATE; 0: not reported, 1: not a rotating medium, else revolutions per minute.
-std::size_t encode_block_device_characteristics(Peripheral peripheral, std::uint16_t rotation_rate, ByteSpan out);
-std::optional<std::uint16_t> decode_block_device_characteristics(ByteView page);
+/// WABEREQ: what a read of a block meets that was erased by SANITIZE and not written since.
+enum class AfterBlockErase : std::uint8_t {
+  kNotSpecified = 0,
+  kReads = 1,  // data, without an error
+  kMediumError = 2,
+  kWriteRequired = 3,
+};
+
+struct DeviceCharacteristics {
+  std::uint16_t rotation_rate = kNonRotating;  // 0: not reported, 1: not a rotating medium, else revolutions per minute
+  AfterBlockErase after_block_erase = AfterBlockErase::kNotSpecified;
+
+  friend bool operator==(const DeviceCharacteristics&, const DeviceCharacteristics&) = default;
+};
+
+std::size_t encode_block_device_characteristics(Peripheral peripheral, const DeviceCharacteristics& characteristics,
+                                                ByteSpan out);
+std::optional<DeviceCharacteristics> decode_block_device_characteristics(ByteView page);
 
 // --- B2h: logical block provisioning (SBC-4 §6.6.6) ---
 

@@ -105,10 +105,13 @@ TEST(Vpd, BlockLimits) {
   limits.unmap_granularity = 8;
   limits.unmap_alignment = 0;
   limits.max_write_same = 0x1122334455667788;
+  limits.max_atomic_transfer = 0x800;
+  limits.atomic_alignment = 8;
+  limits.atomic_granularity = 4;
   const auto encoded = page([&](ByteSpan out) { return encode_block_limits({}, limits, out); });
   EXPECT_EQ(encoded,
             bytes("00 b0 00 3c 01 80 00 08 00 00 80 00 00 00 02 00 01 02 03 04 00 10 00 00 00 00 01 00 00 00 00 08"
-                  "80 00 00 00 11 22 33 44 55 66 77 88 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"));
+                  "80 00 00 00 11 22 33 44 55 66 77 88 00 00 08 00 00 00 00 08 00 00 00 04 00 00 00 00 00 00 00 00"));
   EXPECT_EQ(decode_block_limits(encoded), limits);
   limits.unmap_alignment.reset();
   EXPECT_EQ(decode_block_limits(page([&](ByteSpan out) { return encode_block_limits({}, limits, out); })), limits);
@@ -132,10 +135,12 @@ TEST(Vpd, BlockLimitsAsTgtSendsThem) {
 }
 
 TEST(Vpd, BlockDeviceCharacteristics) {
-  const auto encoded = page([](ByteSpan out) { return encode_block_device_characteristics({}, kNonRotating, out); });
+  const DeviceCharacteristics characteristics{.rotation_rate = 7200, .after_block_erase = AfterBlockErase::kReads};
+  const auto encoded =
+      page([&](ByteSpan out) { return encode_block_device_characteristics({}, characteristics, out); });
   ASSERT_EQ(encoded.size(), 64u);
-  EXPECT_TRUE(std::equal(encoded.begin(), encoded.begin() + 8, bytes("00 b1 00 3c 00 01 00 00").begin()));
-  EXPECT_EQ(decode_block_device_characteristics(encoded), kNonRotating);
+  EXPECT_TRUE(std::equal(encoded.begin(), encoded.begin() + 8, bytes("00 b1 00 3c 1c 20 00 40").begin()));
+  EXPECT_EQ(decode_block_device_characteristics(encoded), characteristics);
   truncate(encoded, decode_block_device_characteristics);
 }
 

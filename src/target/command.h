@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "io/buffer_pool.h"
+#include "io/executor.h"
 #include "io/task.h"
 #include "scsi/sense.h"
 #include "target/task_set.h"
@@ -40,6 +41,9 @@ class Command {
   /// What the initiator expects to send and to receive, in bytes (RFC 7143 §11.3.4); 0 where it set no W or R bit.
   virtual std::uint32_t data_out_length() const = 0;
   virtual std::uint32_t data_in_length() const = 0;
+
+  /// The reactor that it belongs to.
+  virtual io::Executor& executor() const = 0;
 
   /// Whether a task management function or the end of the session has ended this task: stop soon; the Completion is not
   /// used.

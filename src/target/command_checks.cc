@@ -21,6 +21,18 @@ bool directions_agree(const CommandContext& context) {
   return context.description.direction != DataDirection::kOut || context.command.data_in_length() == 0;
 }
 
+/// A sanitize operation that goes on or has failed, and deferred errors.
+std::optional<Completion> check_condition(const CommandContext& context) {
+  const unsigned needs = context.description.needs;
+  if ((needs & kDespiteAttention) != 0) return std::nullopt;
+  UnitCondition& condition = context.unit.condition();
+  if (const auto sense = condition.sanitize_sense()) {
+    if (condition.sanitizing() || (needs & kEndsSanitizeFailure) == 0) return Completion::check(*sense);
+  }
+  if (const auto sense = condition.take_deferred()) return Completion::check(*sense);
+  return std::nullopt;
+}
+
 std::optional<Completion> check_blocks(CommandContext& context) {
   const CommandDescription& description = context.description;
   context.blocks = scsi::decode_block_cdb(context.cdb());
@@ -42,7 +54,8 @@ std::optional<Completion> check_blocks(CommandContext& context) {
 }  // namespace
 
 bool offers(const LogicalUnit& unit, const CommandDescription& description) {
-  return (description.needs & kNeedsUnmap) == 0 || unit.capabilities().unmap;
+  const bool unmap = (description.needs & kNeedsUnmap) == 0 || unit.capabilities().unmap;
+  return unmap && ((description.needs & kNeedsAtomicWrite) == 0 || unit.capabilities().atomic_write);
 }
 
 std::optional<Completion> check_command(CommandContext& context) {
@@ -52,6 +65,9 @@ std::optional<Completion> check_command(CommandContext& context) {
   }
   if (context.nexus.attentions().pending() && (needs & kDespiteAttention) == 0) {
     if (const auto attention = context.nexus.attentions().take()) return Completion::check(*attention);
+  }
+  if (context.unit.condition().any()) {
+    if (const auto refused = check_condition(context)) return refused;
   }
   if (const auto sense = check_cdb(context.description, context.cdb())) return Completion::check(*sense);
   if (!directions_agree(context)) {

@@ -21,5 +21,7 @@ inline constexpr unsigned kWritesMedium = kNeedsStarted | kNeedsBlocks | kNeedsW
 inline constexpr std::uint64_t kTransfer = limits::kMaxTransferBytes;
 inline constexpr std::uint64_t kWriteSame = limits::kMaxWriteSameBytes;
 inline constexpr std::uint64_t kVerify = limits::kMaxVerifyBytes;
+inline constexpr std::uint64_t kCompare = limits::kMaxCompareBytes;
+inline constexpr std::uint64_t kAtomic = limits::kMaxAtomicBytes;
 
 }  // namespace peerlane::target::rows

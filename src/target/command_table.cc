@@ -6,6 +6,7 @@
 
 #include "scsi/sense_codes.h"
 #include "target/command_rows_blocks.h"
+#include "target/command_rows_medium.h"
 #include "target/command_rows_mode.h"
 #include "target/command_rows_primary.h"
 #include "target/command_rows_provisioning.h"
@@ -31,7 +32,7 @@ constexpr auto make_table(const CommandDescription (&... groups)[Sizes]) {
   for (CommandDescription& row : table) row.usage[row.control_byte()] |= scsi::kNaca;
   return table;
 }
-constexpr auto kTable = make_table(rows::kPrimary, rows::kMode, rows::kBlocks, rows::kProvisioning);
+constexpr auto kTable = make_table(rows::kPrimary, rows::kMode, rows::kBlocks, rows::kProvisioning, rows::kMedium);
 
 constexpr std::size_t kRows = kTable.size();
 constexpr std::uint8_t kNoRow = 0xff;

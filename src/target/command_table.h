@@ -45,7 +45,10 @@ enum Needs : unsigned {
   kNeedsBlocks = 1u << 2,       // its CDB names blocks, which exist
   kNeedsUnmap = 1u << 3,        // a device that can unmap; the command does not exist otherwise
   kZeroMeansRest = 1u << 4,     // a number of blocks of 0 is all from the address to the end
-  kDespiteAttention = 1u << 5,  // executed, not refused, while a unit attention is pending (SAM-5 §5.14.1)
+  kDespiteAttention = 1u << 5,  // executed, not refused, while a unit attention is pending (SAM-5 §5.14.1), or while
+                                // the unit is being sanitized (SBC-4 §4.11)
+  kNeedsAtomicWrite = 1u << 6,     // a device that can write atomically; the command does not exist otherwise
+  kEndsSanitizeFailure = 1u << 7,  // executed after a sanitize operation has failed
 };
 
 /// Which way the data go.

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "io/buffer_pool.h"
 #include "io/task.h"
 #include "scsi/blocks.h"
@@ -41,6 +42,20 @@ io::Task<Completion> read_blocks(CommandContext context);
 io::Task<Completion> write_blocks(CommandContext context);
 io::Task<Completion> synchronize_cache(CommandContext context);
 io::Task<Completion> start_stop_unit(CommandContext context);
+io::Task<Completion> prefetch_blocks(CommandContext context);
+
+// --- commands_atomic.cc: reading and writing as one ---
+io::Task<Completion> compare_and_write(CommandContext context);
+io::Task<Completion> or_write(CommandContext context);
+io::Task<Completion> write_atomic(CommandContext context);
+
+// --- commands_sanitize.cc ---
+io::Task<Completion> sanitize(CommandContext context);
+
+// --- commands_fixed_medium.cc: what has little meaning on a disk without a tray and without defects ---
+Answer prevent_allow_medium_removal(const CommandContext& context, ByteSpan out);
+Answer read_defect_data_10(const CommandContext& context, ByteSpan out);
+Answer read_defect_data_12(const CommandContext& context, ByteSpan out);
 
 // --- commands_verify.cc ---
 io::Task<Completion> verify_blocks(CommandContext context);
@@ -82,6 +97,22 @@ struct ParameterList {
   std::optional<io::Buffer> bytes;    // nothing if the task was aborted
   std::optional<Completion> refused;  // too long, or the initiator sends less than the CDB says
 };
+
+/// Waits until `pass` is granted. Otherwise how the command ends: the task was aborted, or the unit is being sanitized.
+io::Task<std::optional<Completion>> wait_for(CommandContext context, RangeLock::Pass& pass);
+
+/// Whether a command that has done `done` bytes of its work lets others have their turn (io::yield) after the next
+/// `piece`. Disks that answer at once would otherwise let it keep its reactor for all of it.
+constexpr bool turn_ends(std::uint64_t done, std::size_t piece) {
+  return (done + piece) / limits::kTurnBytes != done / limits::kTurnBytes;
+}
+
+/// The end of the piece of [from, end) that a disk is to unmap or to zero in one turn. Cut where it costs nothing: at
+/// multiples of any granularity.
+constexpr std::uint64_t end_of_turn(std::uint64_t from, std::uint64_t end) {
+  const std::uint64_t next = from / limits::kTurnBytes * limits::kTurnBytes + limits::kTurnBytes;
+  return next < end ? next : end;
+}
 
 /// Receives a parameter list of `length` bytes (at least 1).
 io::Task<ParameterList> receive_parameter_list(CommandContext context, std::size_t length);

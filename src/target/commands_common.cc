@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "base/limits.h"
 #include "scsi/sense_codes.h"
@@ -8,6 +9,14 @@
 namespace peerlane::target {
 
 namespace codes = scsi::sense_codes;
+
+namespace {
+
+// A range is held for the time of a disk access: a memory disk is done with it in no time, others within milliseconds.
+constexpr unsigned kQuickLooks = 64;
+constexpr auto kLookAgain = std::chrono::microseconds(100);
+
+}  // namespace
 
 void send_answer(Command& command, const CommandDescription& description, io::Buffer buffer, std::size_t size) {
   if (description.allocation_length.width != 0) {
@@ -41,6 +50,22 @@ Completion device_failure(const Error& error, MediumAccess access, scsi::Lba lba
       break;
   }
   return Completion::check(sense);
+}
+
+io::Task<std::optional<Completion>> wait_for(CommandContext context, RangeLock::Pass& pass) {
+  std::optional<Completion> refused;
+  for (unsigned looks = 0; !refused && !pass.granted(); ++looks) {
+    if (context.command.aborted()) {
+      refused = Completion::good();
+    } else if (context.unit.condition().sanitizing()) {
+      refused = Completion::check(*context.unit.condition().sanitize_sense());
+    } else if (looks < kQuickLooks) {
+      co_await io::yield(context.command.executor());
+    } else {
+      co_await io::sleep(context.command.executor(), kLookAgain);
+    }
+  }
+  co_return refused;
 }
 
 io::Task<ParameterList> receive_parameter_list(CommandContext context, std::size_t length) {

@@ -65,6 +65,9 @@ std::size_t block_limits(const CommandContext& context, ByteSpan out) {
   page.max_transfer = blocks(limits::kMaxTransferBytes);
   page.optimal_transfer = blocks(limits::kOptimalTransferBytes);
   page.max_write_same = blocks(limits::kMaxWriteSameBytes);
+  page.max_compare_and_write = static_cast<std::uint8_t>(std::min(blocks(limits::kMaxCompareBytes), 255u));
+  // Neither alignment nor granularity restrict atomic writes.
+  if (unit.capabilities().atomic_write) page.max_atomic_transfer = blocks(limits::kMaxAtomicBytes);
   if (unit.capabilities().unmap) {
     page.max_unmap_blocks = std::min(blocks(limits::kMaxUnmapBytes), limits::kMaxUnmapBlocks);
     page.max_unmap_descriptors = limits::kMaxUnmapDescriptors;
@@ -78,8 +81,10 @@ std::size_t block_limits(const CommandContext& context, ByteSpan out) {
   return scsi::encode_block_limits(kDisk, page, out);
 }
 
-std::size_t block_device_characteristics(const CommandContext&, ByteSpan out) {
-  return scsi::encode_block_device_characteristics(kDisk, scsi::kNonRotating, out);
+std::size_t block_device_characteristics(const CommandContext& context, ByteSpan out) {
+  scsi::DeviceCharacteristics page;
+  if (context.unit.capabilities().unmap) page.after_block_erase = scsi::AfterBlockErase::kReads;
+  return scsi::encode_block_device_characteristics(kDisk, page, out);
 }
 
 std::size_t logical_block_provisioning(const CommandContext& context, ByteSpan out) {

@@ -1,4 +1,4 @@
-// GET LBA STATUS (SBC-4 §5.6).
+// GET LBA STATUS (SBC-4 §5.6, §5.7).
 
 #include <algorithm>
 #include <vector>
@@ -12,6 +12,9 @@ namespace peerlane::target {
 namespace {
 
 constexpr std::size_t kLbaOffset = 2;
+// In the form of 32 bytes, which also says how far to look: 0 is as far as there is.
+constexpr std::size_t kLbaOffset32 = 12;
+constexpr std::size_t kScanLengthOffset32 = 20;
 constexpr std::uint64_t kMostBlocks = 0xffffffff;  // of one descriptor
 
 /// Descriptors for `extents`, which need not begin and end at logical blocks: a block that has space in part is mapped.
@@ -50,10 +53,12 @@ class Descriptors {
 
 io::Task<Completion> get_lba_status(CommandContext context) {
   LogicalUnit& unit = context.unit;
-  const scsi::Lba lba{get_be64(context.cdb(), kLbaOffset)};
+  const bool variable = context.description.operation == scsi::OperationCode::kVariableLength;
+  const scsi::Lba lba{get_be64(context.cdb(), variable ? kLbaOffset32 : kLbaOffset)};
+  const std::uint64_t scan = variable ? get_be32(context.cdb(), kScanLengthOffset32) : 0;
   const std::uint64_t capacity = unit.capacity().value;
   if (lba.value >= capacity) co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kLbaOutOfRange));
-  const std::uint64_t blocks = std::min(capacity - lba.value, kMostBlocks);
+  const std::uint64_t blocks = std::min(capacity - lba.value, scan != 0 ? scan : kMostBlocks);
 
   std::vector<scsi::LbaStatus> descriptors;
   if (unit.capabilities().allocation) {

@@ -1,10 +1,12 @@
-// READ, WRITE (SBC-4 §5.11 to §5.15, §5.32 to §5.35), SYNCHRONIZE CACHE (§5.28, §5.29), START STOP UNIT (§5.25).
+// READ, WRITE (SBC-4 §5.11 to §5.15, §5.32 to §5.35), SYNCHRONIZE CACHE (§5.28, §5.29), PRE-FETCH (§5.10), START STOP
+// UNIT (§5.25).
 
 #include <algorithm>
 
 #include "base/limits.h"
 #include "scsi/sense_codes.h"
 #include "target/commands.h"
+#include "target/scratch.h"
 
 namespace peerlane::target {
 namespace {
@@ -21,6 +23,39 @@ constexpr std::uint8_t kNoFlush = 0x04;
 constexpr std::uint8_t kLoadEject = 0x02;
 constexpr std::uint8_t kLoadEjectBit = 1;
 constexpr std::uint8_t kStart = 0x01;
+
+/// A flush whose command has had its status: if it fails, a later command has to tell.
+io::Task<void> flush_later(LogicalUnit& unit, Background::Pass work) {
+  const Background::Pass going_on(std::move(work));
+  auto flushed = co_await unit.device().flush();
+  if (flushed) co_return;
+  const Completion failure = device_failure(flushed.error(), MediumAccess::kWrite, {});
+  scsi::Sense sense = failure.sense.value_or(scsi::Sense{});
+  if (!failure.sense) {
+    sense.key = scsi::SenseKey::kHardwareError;
+    sense.code = scsi::sense_codes::kInternalTargetFailure;
+  }
+  sense.information.reset();  // which blocks it was about is not known
+  unit.condition().defer(sense);
+}
+
+/// Reads blocks so that they are in memory when they are asked for. Whether that succeeds is of no consequence.
+io::Task<void> prefetch(LogicalUnit& unit, io::Executor& executor, std::uint64_t start, std::uint64_t total) {
+  const Scratch scratch(limits::kOptimalTransferBytes);
+  for (std::uint64_t done = 0; done < total;) {
+    const ByteSpan piece = scratch.bytes().first(std::min<std::uint64_t>(total - done, scratch.bytes().size()));
+    auto read = co_await unit.device().read(start + done, piece);
+    if (!read) co_return;
+    if (turn_ends(done, piece.size())) co_await io::yield(executor);
+    done += piece.size();
+  }
+}
+
+io::Task<void> prefetch_later(LogicalUnit& unit, io::Executor& executor, Background::Pass work, std::uint64_t start,
+                              std::uint64_t total) {
+  const Background::Pass going_on(std::move(work));
+  co_await prefetch(unit, executor, start, total);
+}
 
 }  // namespace
 
@@ -41,6 +76,11 @@ io::Task<Completion> read_blocks(CommandContext context) {
     const std::size_t piece = std::min<std::uint64_t>(wanted - done, limits::kOptimalTransferBytes);
     std::optional<io::Buffer> buffer = co_await command.allocate(piece);
     if (!buffer) co_return Completion::good();
+    RangeLock::Pass pass(unit.ranges(), RangeLock::Mode::kShared, start + done, piece);
+    if (!pass.granted()) {
+      auto refused = co_await wait_for(context, pass);
+      if (refused) co_return *refused;
+    }
     auto read = co_await unit.device().read(start + done, buffer->bytes());
     if (!read) {
       command.set_transfer_length(done);
@@ -48,6 +88,7 @@ io::Task<Completion> read_blocks(CommandContext context) {
     }
     if (command.aborted()) co_return Completion::good();
     command.send(std::move(*buffer), piece);
+    if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
   }
   co_return Completion::good();
@@ -71,11 +112,17 @@ io::Task<Completion> write_blocks(CommandContext context) {
     const std::size_t piece = std::min<std::uint64_t>(given - done, limits::kMaxBufferBytes);
     std::optional<io::Buffer> buffer = co_await command.receive(done, piece);
     if (!buffer || command.aborted()) co_return Completion::good();
+    RangeLock::Pass pass(unit.ranges(), RangeLock::Mode::kShared, start + done, piece);
+    if (!pass.granted()) {
+      auto refused = co_await wait_for(context, pass);
+      if (refused) co_return *refused;
+    }
     auto written = co_await unit.device().write(start + done, buffer->bytes(), flags);
     if (!written) {
       command.set_transfer_length(done + piece);
       co_return device_failure(written.error(), MediumAccess::kWrite, {(start + done) / unit.block_size()});
     }
+    if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
   }
   if (durable && !fua) {
@@ -86,10 +133,30 @@ io::Task<Completion> write_blocks(CommandContext context) {
 }
 
 io::Task<Completion> synchronize_cache(CommandContext context) {
-  // With IMMED the status could come before the flush, but then a failure would have nobody to be told to.
+  if (context.blocks.immediate) {
+    if (auto work = context.unit.background().enter()) {
+      io::spawn(flush_later(context.unit, std::move(*work)));
+      co_return Completion::good();
+    }
+  }
   auto flushed = co_await context.unit.device().flush();
   if (!flushed) co_return device_failure(flushed.error(), MediumAccess::kWrite, context.blocks.lba);
   co_return Completion::good();
+}
+
+io::Task<Completion> prefetch_blocks(CommandContext context) {
+  LogicalUnit& unit = context.unit;
+  const std::uint64_t total = byte_length(unit, context.blocks.count);
+  const std::uint64_t start = byte_offset(unit, context.blocks.lba);
+  // GOOD says that not all of the blocks are in a cache now, CONDITION MET that they are (SBC-4 §5.10).
+  if (!unit.capabilities().prefetch || total > limits::kMaxPrefetchBytes) co_return Completion::good();
+  io::Executor& executor = context.command.executor();
+  if (!context.blocks.immediate) {
+    co_await prefetch(unit, executor, start, total);
+  } else if (auto work = unit.background().enter()) {
+    io::spawn(prefetch_later(unit, executor, std::move(*work), start, total));
+  }
+  co_return Completion{scsi::Status::kConditionMet, std::nullopt};
 }
 
 io::Task<Completion> start_stop_unit(CommandContext context) {

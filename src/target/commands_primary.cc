@@ -73,6 +73,8 @@ Answer request_sense(const CommandContext& context, ByteSpan out) {
   scsi::Sense sense;
   if (const auto attention = context.nexus.attentions().take()) {
     sense = *attention;
+  } else if (const auto sanitize = context.unit.condition().sanitize_sense()) {
+    sense = *sanitize;
   } else if (!context.unit.started()) {
     sense.key = scsi::SenseKey::kNotReady;
     sense.code = scsi::sense_codes::kInitializingCommandRequired;

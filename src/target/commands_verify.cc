@@ -78,6 +78,11 @@ io::Task<Completion> verify_blocks(CommandContext context) {
     }
     std::optional<io::Buffer> buffer = co_await command.allocate(piece);
     if (!buffer) co_return Completion::good();
+    RangeLock::Pass pass(unit.ranges(), RangeLock::Mode::kShared, start + done, piece);
+    if (!pass.granted()) {
+      auto refused = co_await wait_for(context, pass);
+      if (refused) co_return *refused;
+    }
     auto read = co_await unit.device().read(start + done, buffer->bytes());
     const scsi::Lba lba{(start + done) / block_size};
     if (!read) co_return device_failure(read.error(), MediumAccess::kRead, lba);
@@ -85,6 +90,7 @@ io::Task<Completion> verify_blocks(CommandContext context) {
       const auto difference = first_difference(buffer->bytes(), expected, block_size);
       if (difference) co_return miscompare(lba + scsi::BlockCount{*difference});
     }
+    if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
   }
   co_return Completion::good();
@@ -112,6 +118,11 @@ io::Task<Completion> write_and_verify_blocks(CommandContext context) {
     const scsi::Lba lba{(start + done) / unit.block_size()};
     std::optional<io::Buffer> buffer = co_await command.receive(done, piece);
     if (!buffer || command.aborted()) co_return Completion::good();
+    RangeLock::Pass pass(unit.ranges(), RangeLock::Mode::kShared, start + done, piece);
+    if (!pass.granted()) {
+      auto refused = co_await wait_for(context, pass);
+      if (refused) co_return *refused;
+    }
     if (mode == kCompareAll) expected.assign(buffer->bytes().begin(), buffer->bytes().end());
     auto written = co_await unit.device().write(start + done, buffer->bytes(), block::WriteFlags::kNone);
     if (written && flush) written = co_await unit.device().flush();
@@ -122,6 +133,7 @@ io::Task<Completion> write_and_verify_blocks(CommandContext context) {
       const auto difference = first_difference(buffer->bytes(), expected, unit.block_size());
       if (difference) co_return miscompare(lba + scsi::BlockCount{*difference});
     }
+    if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
   }
   co_return Completion::good();

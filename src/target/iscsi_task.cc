@@ -72,6 +72,10 @@ void IscsiTask::fail(const scsi::Sense& sense) {
   r2t_count_ = 0;
 }
 
+io::Executor& IscsiTask::executor() const {
+  return session_.executor();
+}
+
 // --- Data-Out ---
 
 const char* IscsiTask::accept(const iscsi::DataOut& pdu) {

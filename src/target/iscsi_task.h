@@ -101,6 +101,7 @@ class IscsiTask final : public Command {
 
   ByteView cdb() const override { return cdb_; }
   TaskAttribute attribute() const override { return attribute_; }
+  io::Executor& executor() const override;
   std::uint32_t data_out_length() const override { return data_out_length_; }
   std::uint32_t data_in_length() const override { return data_in_length_; }
   bool aborted() const override { return aborted_ || failure_.has_value(); }

@@ -17,9 +17,12 @@
 #include "scsi/blocks.h"
 #include "scsi/lun.h"
 #include "scsi/sense.h"
+#include "target/background.h"
 #include "target/command.h"
+#include "target/range_lock.h"
 #include "target/task_set.h"
 #include "target/unit_attention.h"
+#include "target/unit_condition.h"
 
 namespace peerlane::target {
 
@@ -136,6 +139,11 @@ class LogicalUnit {
   bool started() const { return started_.load(std::memory_order_acquire); }
   void set_started(bool started) { started_.store(started, std::memory_order_release); }
   const UnitIdentity& identity() const { return identity_; }
+  /// Accesses to the device have a pass of this, in bytes of the device.
+  RangeLock& ranges() { return ranges_; }
+  UnitCondition& condition() { return condition_; }
+  /// What goes on after the status of its command; has ended before the unit goes.
+  Background& background() { return background_; }
 
  private:
   friend class ItlNexus;
@@ -154,6 +162,9 @@ class LogicalUnit {
   std::atomic<unsigned> orphans_{0};
   std::atomic<bool> started_{true};
   std::atomic<bool> descriptor_sense_{false};
+  RangeLock ranges_;
+  UnitCondition condition_;
+  Background background_;
 
   std::mutex nexuses_mutex_;
   std::vector<ItlNexus*> nexuses_;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <vector>
@@ -11,8 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "io/buffer_pool.h"
-#include "io/executor.h"
 #include "target/command.h"
+#include "target/testing/manual_executor.h"
 
 namespace peerlane::target::testing {
 
@@ -53,6 +52,7 @@ class FakeCommand final : public Command {
   TaskAttribute attribute() const override { return attribute_; }
   std::uint32_t data_out_length() const override { return static_cast<std::uint32_t>(data_out_.size()); }
   std::uint32_t data_in_length() const override { return data_in_length_; }
+  io::Executor& executor() const override { return testing::executor(); }
   bool aborted() const override { return buffers_left_ == 0u; }
   void set_transfer_length(std::uint64_t bytes) override { transfer_length_ = bytes; }
 
@@ -90,18 +90,7 @@ class FakeCommand final : public Command {
     return buffer;
   }
 
-  /// For the pool, which has nobody waiting here.
-  struct IdleExecutor final : io::Executor {
-    io::TimePoint now() const override { return {}; }
-    void post(std::function<void()>) override {}
-    void defer(io::Deferred&) override {}
-    bool here() const override { return true; }
-    void arm(io::Timer&) override {}
-    void disarm(io::Timer&) override {}
-  };
-
-  IdleExecutor executor_;
-  io::BufferPool pool_{executor_, 64u << 20, 0};
+  io::BufferPool pool_{testing::executor(), 64u << 20, 0};
   std::vector<std::uint8_t> cdb_;
   TaskAttribute attribute_ = TaskAttribute::kSimple;
   std::vector<std::uint8_t> data_out_;

@@ -50,11 +50,20 @@ class UnitTest : public ::testing::Test {
   }
 
   Completion execute(FakeCommand& command) {
-    Completion completion = run(unit->execute(*nexus, command));
+    std::optional<Completion> result;
+    begin(command, result);
+    while (!result && executor().run_one()) {
+    }
+    Completion completion = result.value();
     if (TaskSet* const set = command.place().leave(completion.status)) set->advance();
     return completion;
   }
   Completion execute(FakeCommand&& command) { return execute(command); }
+  /// Lets it run until it has to wait; `result` is set when it has ended.
+  void begin(FakeCommand& command, std::optional<Completion>& result) {
+    io::spawn(keep_result(unit->execute(*nexus, command), result));
+  }
+  void TearDown() override { executor().run_all(); }
 
   /// Fills blocks with a byte, without the unit's help.
   void fill(std::uint64_t lba, std::uint64_t count, std::uint8_t value) {
