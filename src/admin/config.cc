@@ -16,6 +16,7 @@
 #include "admin/disk.h"
 #include "admin/rules.h"
 #include "admin/section.h"
+#include "admin/state_directory.h"
 #include "base/limits.h"
 
 namespace peerlane::admin {
@@ -33,6 +34,7 @@ class Reader {
 
  private:
   void read_service(const toml::table& table);
+  std::string resolve_state(Section& service);
   void read_portal(const toml::table& table);
   void read_discovery(const toml::table& table);
   void read_target(const toml::table& table);
@@ -74,10 +76,22 @@ void Reader::read_service(const toml::table& table) {
   }
   out_.declaration.poll = std::chrono::microseconds(service.number("poll", 0, limits::kMaxPoll.count()).value_or(0));
   out_.declaration.allow_anonymous = service.flag("allow_anonymous").value_or(false);
+  out_.declaration.state = resolve_state(service);
   out_.json_log = service.flag("json_log").value_or(false);
   const auto level = service.choice("log_level", {kLogLevels.begin(), kLogLevels.end()});
   if (level) out_.log_level = *parse_log_level(kLogLevels.at(*level));
   service.finish();
+}
+
+/// The directory named, or nothing. One that cannot be used is worth a warning: serving goes on without.
+std::string Reader::resolve_state(Section& service) {
+  const auto named = service.text("state");
+  if (!named) return {};
+  std::string directory = resolve_directory(*named, context_.directory);
+  if (context_.check_disks) {
+    if (auto problem = check_state_directory(directory)) service.report("state", *problem, Severity::kWarning);
+  }
+  return directory;
 }
 
 void Reader::read_portal(const toml::table& table) {

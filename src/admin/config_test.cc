@@ -86,6 +86,7 @@ poll = 50
 allow_anonymous = true
 json_log = true
 log_level = "debug"
+state = "/var/lib/elsewhere"
 [[portal]]
 listen = "[::1]:3261"
 group = 7
@@ -114,6 +115,7 @@ write_cache = "through"
   EXPECT_EQ(declaration.threads, 3u);
   EXPECT_EQ(declaration.poll.count(), 50);
   EXPECT_TRUE(declaration.allow_anonymous);
+  EXPECT_EQ(declaration.state, "/var/lib/elsewhere");
   EXPECT_TRUE(configuration.json_log);
   EXPECT_EQ(configuration.log_level, log::Level::kDebug);
   ASSERT_EQ(declaration.portals.size(), 1u);
@@ -202,7 +204,17 @@ TEST(Configuration, UnknownChoice) {
 
 TEST(Configuration, UnknownKeyWithoutSimilarOne) {
   EXPECT_THAT(findings(with_target("[service]\nzzzzzzzz = 1\n")),
-              ElementsAre(HasSubstr("the keys here are: allow_anonymous, json_log, log_level, poll, threads")));
+              ElementsAre(HasSubstr("the keys here are: allow_anonymous, json_log, log_level, poll, state, threads")));
+}
+
+TEST(Configuration, AStateDirectoryThatCannotBeUsedIsAWarning) {
+  ConfigurationContext context;
+  context.directory = "/dev";
+  const auto text = "[[target]]\nlun = [{ disk = \"ram:1M\" }]\n[service]\nstate = \"null\"\n";
+  const Configuration configuration = parse_configuration(text, context);
+  EXPECT_EQ(configuration.declaration.state, "/dev/null");
+  EXPECT_FALSE(has_errors(configuration.findings));
+  EXPECT_THAT(findings(configuration), ElementsAre(HasSubstr("4:9: warning: /dev/null is no directory")));
 }
 
 TEST(Configuration, DuplicateTargetNames) {

@@ -46,6 +46,8 @@ inline constexpr unsigned kThreads = 256;                      // reactors of a 
 inline constexpr std::size_t kMinChapSecretBytes = 12;         // RFC 7143 §9.2.1: 96 bits
 inline constexpr std::size_t kMaxChapSecretBytes = 255;
 inline constexpr std::size_t kConfigurationBytes = 4u << 20;  // a configuration file
+inline constexpr std::size_t kStateValueBytes = 4u << 20;  // a text that is kept across restarts (docs/state-files.md)
+inline constexpr std::size_t kStateKeyBytes = 200;         // its name
 
 // --- Time ---
 inline constexpr auto kLoginTimeout = 15s;    // from accept to full feature phase

@@ -78,6 +78,12 @@ void add_disk_options(CLI::App& command, ServeArguments& arguments) {
       ->group(group);
   command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")
       ->group(group);
+  command
+      .add_option("--state", arguments.state,
+                  "Directory for what survives a restart, such as persistent reservations (default: "
+                  "/var/lib/peerlane for root, else ~/.local/state/peerlane)")
+      ->type_name("DIR")
+      ->group(group);
 }
 
 void add_access_options(CLI::App& command, ServeArguments& arguments) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "admin/state_directory.h"
 #include "cli/service_manager.h"
 #include "cli/stop_signals.h"
 #include "cli/version.h"
@@ -48,11 +49,14 @@ ExitCode run_service(const target::Declaration& declaration, bool json) {
 }  // namespace
 
 ExitCode serve(const ServeArguments& arguments) {
-  const admin::Configuration configuration = to_configuration(arguments, admin::SecretSource::system());
+  const admin::SecretSource system = admin::SecretSource::system();
+  admin::Configuration configuration = to_configuration(arguments, system);
   const std::string source = arguments.config.empty() ? "peerlane serve" : arguments.config;
   for (const admin::Finding& finding : configuration.findings)
     fmt::print(stderr, "{}\n", admin::to_line(source, finding));
   if (admin::has_errors(configuration.findings)) return ExitCode::kUsage;
+  target::Declaration& declaration = configuration.declaration;
+  if (declaration.state.empty()) declaration.state = admin::default_state_directory(system.environment, geteuid() == 0);
   log::init(configuration.log_level, configuration.json_log);
   return run_service(configuration.declaration, arguments.json);
 }

@@ -29,9 +29,9 @@ void report(Configuration& configuration, const Verdict& verdict) {
 bool contradicts_config(const ServeArguments& arguments) {
   return !arguments.disks.empty() || !arguments.listen.empty() || !arguments.target_name.empty() ||
          !arguments.alias.empty() || arguments.threads != 0 || arguments.poll != 0 || arguments.block_size != 0 ||
-         arguments.read_only || arguments.write_through || arguments.no_direct || !arguments.initiators.empty() ||
-         !arguments.addresses.empty() || !arguments.account.name.empty() || !arguments.mutual.name.empty() ||
-         arguments.allow_anonymous;
+         arguments.read_only || arguments.write_through || arguments.no_direct || !arguments.state.empty() ||
+         !arguments.initiators.empty() || !arguments.addresses.empty() || !arguments.account.name.empty() ||
+         !arguments.mutual.name.empty() || arguments.allow_anonymous;
 }
 
 Configuration from_file(const ServeArguments& arguments) {
@@ -138,6 +138,7 @@ Configuration from_options(const ServeArguments& arguments, const admin::SecretS
   declaration.threads = arguments.threads;
   declaration.poll = std::chrono::microseconds(arguments.poll);
   declaration.allow_anonymous = arguments.allow_anonymous;
+  declaration.state = arguments.state;
   add_portals(arguments, configuration);
 
   target::TargetDeclaration target;

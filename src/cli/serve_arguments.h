@@ -30,6 +30,7 @@ struct ServeArguments {
   bool read_only = false;
   bool write_through = false;
   bool no_direct = false;
+  std::string state;
 
   std::vector<std::string> initiators;
   std::vector<std::string> addresses;

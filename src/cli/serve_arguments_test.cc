@@ -61,7 +61,7 @@ TEST(ServeArguments, EveryOptionArrives) {
       "--listen 127.0.0.1:0 --listen [::1]:3261 --target-name iqn.2026-11.a:b --alias A --threads 2 --read-only "
       "--block-size 4096 --write-through --no-direct --allow-initiator iqn.x:* --allow-initiator iqn.y "
       "--allow-address 10.0.0.0/8 --chap-user u --chap-secret-file f --mutual-user m --mutual-secret-env E "
-      "--allow-anonymous --log-level debug --json-log one=ram:1M ram:2M");
+      "--allow-anonymous --state s/t --log-level debug --json-log one=ram:1M ram:2M");
   EXPECT_THAT(configuration.findings, IsEmpty());
   EXPECT_TRUE(configuration.json_log);
   EXPECT_EQ(configuration.log_level, log::Level::kDebug);
@@ -71,6 +71,7 @@ TEST(ServeArguments, EveryOptionArrives) {
   EXPECT_EQ(declaration.portals[1].host, "::1");
   EXPECT_EQ(declaration.threads, 2u);
   EXPECT_TRUE(declaration.allow_anonymous);
+  EXPECT_EQ(declaration.state, "s/t");
   const target::TargetDeclaration& target = declaration.targets.at(0);
   EXPECT_EQ(target.name, "iqn.2026-11.a:b");
   EXPECT_EQ(target.alias, "A");

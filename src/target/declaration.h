@@ -61,6 +61,7 @@ struct Declaration {
   std::vector<PortalDeclaration> portals;
   std::vector<TargetDeclaration> targets;
   Authentication discovery;           // for discovery sessions
+  std::string state;                  // directory for what survives a restart; empty: nothing does
   unsigned threads = 0;               // reactors, up to limits::kThreads; 0: one per processor
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps, up to limits::kMaxPoll
   bool allow_anonymous = false;       // listening beyond loopback without authentication is meant

@@ -35,11 +35,33 @@ Service::Service(const Declaration& declaration)
 
 Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration) {
   std::unique_ptr<Service> service(new Service(declaration));
+  auto state = service->open_state(declaration.state);
+  if (!state) return std::unexpected(state.error());
   for (const auto& node : service->nodes_) {
     auto opened = service->open_disks(*node);
     if (!opened) return std::unexpected(opened.error());
   }
   return service;
+}
+
+Result<void> Service::open_state(const std::string& directory) {
+  if (directory.empty()) return {};
+  auto opened = FileStateStore::open(directory);
+  if (opened) {
+    state_ = std::move(*opened);
+    return {};
+  }
+  if (FileStateStore::may_hold_state(directory)) {
+    return fail(opened.error().code,
+                fmt::format("{}; it may hold state, which would be out of date after the next change: let this user "
+                            "read and write it, or name another directory (state)",
+                            opened.error().text()));
+  }
+  log::warning(
+      "{}: nothing that initiators ask to be kept survives a restart (reservations with APTPL are refused); "
+      "name a directory that can be written (state)",
+      opened.error().text());
+  return {};
 }
 
 Result<void> Service::open_disks(TargetNode& node) {
@@ -58,6 +80,7 @@ Result<void> Service::open_disks(TargetNode& node) {
     options.product = lun.name;
     options.read_only = lun.read_only;
     options.write_through = lun.write_through;
+    options.state = state_.get();
     node.device.add(options.lun, std::make_unique<LogicalUnit>(std::move(*device), options));
   }
   return {};

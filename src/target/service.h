@@ -11,6 +11,7 @@
 #include "iscsi/random.h"
 #include "target/connection.h"
 #include "target/declaration.h"
+#include "target/file_state_store.h"
 #include "target/login.h"
 #include "target/session_registry.h"
 #include "target/target_node.h"
@@ -19,7 +20,8 @@ namespace peerlane::target {
 
 class Service final : public ConnectionHost {
  public:
-  /// Opens all disks of `declaration`. Errors name the target, the LUN and the disk.
+  /// Opens all disks of `declaration`, and the directory for its state. Errors name the target, the LUN and the disk,
+  /// or the file that is damaged. Where no state can be kept, and none is lost by that, it does without and logs it.
   static Result<std::unique_ptr<Service>> create(const Declaration& declaration);
 
   /// Where it listens; set once, before the first connection. A port is never 0 here.
@@ -47,10 +49,12 @@ class Service final : public ConnectionHost {
 
  private:
   explicit Service(const Declaration& declaration);
+  Result<void> open_state(const std::string& directory);
   Result<void> open_disks(TargetNode& node);
   std::vector<PortalAddress> addresses_of(const TargetNode& node, const io::Stream& stream) const;
 
   std::vector<PortalDeclaration> portals_;
+  std::unique_ptr<FileStateStore> state_;  // null: nothing survives a restart
   std::vector<std::unique_ptr<TargetNode>> nodes_;
   const std::shared_ptr<const Authentication> discovery_;
   std::vector<std::shared_ptr<const Authentication>> authentications_;  // of nodes_, at the same index

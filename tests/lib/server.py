@@ -7,6 +7,7 @@ It listens on a port that the system chooses, and must end with status 0 and wit
 stopped.
 """
 
+import itertools
 import os
 import pathlib
 import re
@@ -18,6 +19,9 @@ import time
 import environment
 
 SANITIZER_REPORTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "MemorySanitizer")
+# Where servers keep their state unless a test says otherwise: a directory of their own for each, made when needed.
+STATE = environment.scratch()
+STATE_NAMES = itertools.count()
 URL = re.compile(r"iscsi://(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:/]+)):(?P<port>\d+)/(?P<target>[^/]+)/(?P<lun>\d+)$")
 
 
@@ -47,7 +51,8 @@ class Server:
                 self.arguments += ["--threads", str(environment.threads())]
         self.arguments += [*options, *map(str, disks)]
         self.expected_urls = luns if luns is not None else len(disks) * len(listen)
-        self.env = {**os.environ, **(env or {})}
+        state = pathlib.Path(STATE.name) / str(next(STATE_NAMES))
+        self.env = {**os.environ, "STATE_DIRECTORY": str(state), **(env or {})}
         self.process = None
         self.urls = []
         self.clients = []  # sessions of tests: closed before a stop that is not itself the test
