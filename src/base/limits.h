@@ -63,6 +63,26 @@ inline constexpr auto kGrowthPoll = 2s;     // how often served disks are looked
 
 inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
 
+// --- Filters of disks: cache, throttle ---
+inline constexpr std::uint64_t kCacheBytes = 256u << 20;     // the cache of all disks, where nothing else is said
+inline constexpr std::uint64_t kLeastCacheBytes = 8u << 20;  // smaller ones are refused
+inline constexpr std::uint64_t kMostCacheBytes = std::uint64_t{1} << 40;
+inline constexpr std::size_t kCacheFillBytes = 256u << 10;      // one read from the device on behalf of the cache
+inline constexpr std::uint64_t kReadAheadBytes = 1u << 20;      // how far ahead, where nothing else is said
+inline constexpr std::uint64_t kMostReadAheadBytes = 8u << 20;  // larger ones are refused
+inline constexpr unsigned kReadAheadStreams = 16;               // sequential readers that are told apart, per disk
+inline constexpr unsigned kReadAheadFills = 32;                 // reads ahead under way, per disk
+inline constexpr std::size_t kWriteOutBytes = 256u << 10;       // one write of dirty pages
+inline constexpr unsigned kWriteOutDepth = 4;                   // of these under way, per task that writes out
+inline constexpr auto kWriteOutAge = 1s;                 // dirty pages stay in memory so long, unless there are many
+inline constexpr auto kCloseTimeout = 60s;               // at the end: dirty pages to the device
+inline constexpr auto kThrottleWait = 3s;                // an I/O that would have to wait longer is answered with BUSY
+inline constexpr std::uint64_t kMostIops = 100'000'000;  // a limit of a disk
+inline constexpr std::uint64_t kLeastBandwidth = 64u << 10;              // bytes a second: a limit of a disk
+inline constexpr std::uint64_t kMostBandwidth = std::uint64_t{1} << 40;  // the same
+inline constexpr unsigned kFaultRules = 64;                              // injected errors of a disk
+inline constexpr std::uint64_t kMostDelayMicroseconds = 60'000'000;      // an injected delay
+
 // --- SCSI ---
 inline constexpr std::size_t kMaxTransferBytes = 32u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH

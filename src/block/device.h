@@ -20,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "block/statistics.h"
 #include "io/task.h"
 
 namespace peerlane::block {
@@ -97,6 +98,24 @@ class Device {
   /// shrinks below what is served without an error on the blocks that are gone. May block for the time of a system
   /// call.
   virtual Result<bool> refresh_size() = 0;
+
+  // --- What only filters do something about: they keep data of the device that they wrap ---
+
+  /// Runs `work`, which reads or writes the range by a way of its own below all filters (a direct copy), as one
+  /// operation of this device: before it, what the filters hold of the range is on the device; while it runs, they
+  /// change nothing there; after it, they have forgotten what they held.
+  virtual io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work);
+
+  /// Forgets all that is held of the range, since the device has changed below (a reset, a revert to an older state);
+  /// what had not reached the device is lost. Nobody may write to the range meanwhile. Thread-safe.
+  virtual void invalidate(std::uint64_t offset, std::uint64_t length);
+
+  /// The end: called once, on some reactor, after all operations have ended and while all reactors still run; no
+  /// operation may follow. Brings down what has not reached the device; an error tells that this failed.
+  virtual io::Task<Result<void>> close();
+
+  /// What filters have counted since the device was opened. Thread-safe.
+  virtual Statistics statistics() const;
 };
 
 /// How a disk is to be opened.

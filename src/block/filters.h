@@ -1,0 +1,30 @@
+// The filters of a disk, as a whole: which there are, and in which order they stand.
+//
+//   who uses the disk -> throttle -> cache -> delay -> faults -> the disk
+//
+// The throttle limits what its users get, cached or not. Delays and faults stand for a disk that is slow or broken, so
+// the cache sees them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "block/cache_device.h"
+#include "block/delay_device.h"
+#include "block/device.h"
+#include "block/fault_device.h"
+#include "block/throttle_device.h"
+
+namespace peerlane::block {
+
+struct FilterOptions {
+  CacheOptions cache;
+  ThrottleOptions throttle;
+  DelayOptions delay;
+  std::vector<FaultRule> faults;
+};
+
+/// `device` with the filters that are asked for. `memory` may be null if none asks for a cache; it outlives the device.
+std::unique_ptr<Device> add_filters(std::unique_ptr<Device> device, const FilterOptions& options, CacheMemory* memory);
+
+}  // namespace peerlane::block
