@@ -7,11 +7,10 @@
 
 #include <sys/mman.h>
 
-#include "base/limits.h"
-
 namespace peerlane::block {
 namespace {
 
+constexpr std::uint32_t kLeastPerShard = 16;  // pages
 constexpr std::uint32_t kDirtyPart = 2;  // dirty pages are at most one part of so many
 
 /// Spreads the bits of a number over the whole of it (the end of SplitMix64).
@@ -49,7 +48,7 @@ CacheStatistics CacheOwner::statistics() const {
 // --- The memory ---
 
 Result<std::unique_ptr<CacheMemory>> CacheMemory::create(std::uint64_t bytes) {
-  bytes = std::max<std::uint64_t>(bytes, limits::kLeastCacheBytes);
+  bytes = std::max<std::uint64_t>(bytes, std::uint64_t{kShards} * kLeastPerShard * kCachePageBytes);
   const std::uint64_t per_shard = bytes / kCachePageBytes / kShards;
   if (per_shard * kShards >= kNone) return fail(EINVAL, "the cache is larger than it can be");
   const std::uint64_t frames = per_shard * kShards;

@@ -77,7 +77,7 @@ struct CacheFill {
 
 class CacheMemory {
  public:
-  /// Memory for `bytes` of pages, at least limits::kLeastCacheBytes; the system gives it as it is used. Errors: ENOMEM.
+  /// Memory for `bytes` of pages, at least 1 MiB; the system gives it as it is used. Errors: ENOMEM.
   static Result<std::unique_ptr<CacheMemory>> create(std::uint64_t bytes);
   ~CacheMemory();
   CacheMemory(const CacheMemory&) = delete;
