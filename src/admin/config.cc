@@ -14,6 +14,7 @@
 
 #include "admin/address.h"
 #include "admin/disk.h"
+#include "admin/filter_keys.h"
 #include "admin/rules.h"
 #include "admin/section.h"
 #include "admin/state_directory.h"
@@ -64,6 +65,7 @@ void Reader::read(const toml::table& root) {
   if (!top.has("portal")) out_.declaration.portals.emplace_back();
   if (const toml::table* const discovery = top.table("discovery")) read_discovery(*discovery);
   for (const toml::table* const target : top.tables("target")) read_target(*target);
+  if (const auto problem = check_cached_once(out_.declaration)) top.report("target", *problem);
   if (!top.has("target"))
     top.report("target", {"there is no target", "add one: [[target]], and below it [[target.lun]]"});
   top.finish();
@@ -75,6 +77,8 @@ void Reader::read_service(const toml::table& table) {
     out_.declaration.threads = static_cast<unsigned>(*threads);
   }
   out_.declaration.poll = std::chrono::microseconds(service.number("poll", 0, limits::kMaxPoll.count()).value_or(0));
+  out_.declaration.cache_memory =
+      service.size("cache_memory", limits::kLeastCacheBytes, limits::kMostCacheBytes).value_or(limits::kCacheBytes);
   out_.declaration.allow_anonymous = service.flag("allow_anonymous").value_or(false);
   out_.declaration.state = resolve_state(service);
   out_.json_log = service.flag("json_log").value_or(false);
@@ -282,6 +286,8 @@ void Reader::read_lun(const toml::table& table, target::TargetDeclaration& targe
   lun.read_only = section.flag("read_only").value_or(false);
   lun.direct = section.flag("direct").value_or(true);
   lun.write_through = section.choice("write_cache", {"back", "through"}).value_or(0) == 1;
+  lun.filters = read_filter_keys(section, out_.findings);
+  if (const auto remark = check_filters(lun)) section.report("cache", remark->problem, remark->severity);
   if (disk) check_lun_disk(section, lun);
   section.finish();
   target.luns.push_back(std::move(lun));

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/units.h"
+
 namespace peerlane::admin {
 namespace {
 
@@ -119,6 +121,32 @@ std::optional<std::int64_t> Section::in_range(std::string_view key, const toml::
 std::optional<std::int64_t> Section::number(std::string_view key, std::int64_t least, std::int64_t most) {
   const toml::node* const node = find(key);
   return node == nullptr ? std::nullopt : in_range(key, *node, least, most);
+}
+
+std::optional<double> Section::real(std::string_view key, double least, double most) {
+  const toml::node* const node = find(key);
+  if (node == nullptr) return std::nullopt;
+  const std::optional<double> value = node->value<double>();
+  if (!value) {
+    wrong_type(key, *node, "a number", fmt::format("{}", most));
+    return std::nullopt;
+  }
+  if (*value >= least && *value <= most) return value;
+  report(*node, {fmt::format("{} of {} cannot be {}", key, title_, *value),
+                 fmt::format("give a number from {} to {}", least, most)});
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> Section::size(std::string_view key, std::uint64_t least, std::uint64_t most) {
+  const auto value = text(key);
+  if (!value) return std::nullopt;
+  const auto bytes = parse_size(*value);
+  if (bytes && *bytes >= least && *bytes <= most) return *bytes;
+  report(key, {bytes ? fmt::format("{} of {} cannot be {}", key, title_, format_size(*bytes))
+                     : fmt::format("{} of {}: {}", key, title_, bytes.error().text()),
+               fmt::format("give a size from {} to {}, for example {} = \"{}\"", format_size(least), format_size(most),
+                           key, format_size(std::max(least, most < (1u << 20) ? most : 1u << 20)))});
+  return std::nullopt;
 }
 
 std::optional<std::size_t> Section::choice(std::string_view key, const std::vector<std::string_view>& choices) {

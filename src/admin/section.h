@@ -24,6 +24,10 @@ class Section {
   std::optional<std::string> text(std::string_view key);
   std::optional<bool> flag(std::string_view key);
   std::optional<std::int64_t> number(std::string_view key, std::int64_t least, std::int64_t most);
+  /// A number that need not be whole.
+  std::optional<double> real(std::string_view key, double least, double most);
+  /// A size in bytes, written as a text: "256M".
+  std::optional<std::uint64_t> size(std::string_view key, std::uint64_t least, std::uint64_t most);
   /// One of `choices`, as an index.
   std::optional<std::size_t> choice(std::string_view key, const std::vector<std::string_view>& choices);
 

@@ -26,18 +26,12 @@
 
 #include "block/cache_memory.h"
 #include "block/filter_device.h"
+#include "block/filter_options.h"
 #include "block/range_locks.h"
 #include "block/read_ahead.h"
 #include "block/write_out.h"
 
 namespace peerlane::block {
-
-enum class CacheMode : unsigned char { kOff, kWriteThrough, kWriteBack };
-
-struct CacheOptions {
-  CacheMode mode = CacheMode::kOff;
-  std::uint64_t read_ahead = limits::kReadAheadBytes;  // at most; 0: none
-};
 
 class CacheDevice final : public FilterDevice {
  public:

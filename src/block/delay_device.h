@@ -7,18 +7,10 @@
 #include <memory>
 
 #include "block/filter_device.h"
+#include "block/filter_options.h"
 #include "io/executor.h"
 
 namespace peerlane::block {
-
-struct DelayOptions {
-  std::chrono::microseconds read{0};
-  std::chrono::microseconds write{0};  // unmap and write_zeroes, too
-  std::chrono::microseconds flush{0};
-  std::chrono::microseconds jitter{0};  // up to so much more, by chance
-  std::uint64_t seed = 1;               // of the chance
-  bool any() const { return (read + write + flush + jitter).count() != 0; }
-};
 
 class DelayDevice final : public FilterDevice {
  public:

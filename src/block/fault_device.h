@@ -9,21 +9,9 @@
 #include <vector>
 
 #include "block/filter_device.h"
+#include "block/filter_options.h"
 
 namespace peerlane::block {
-
-enum class FaultOperation : unsigned char { kAny, kRead, kWrite, kFlush, kUnmap, kWriteZeroes };
-
-struct FaultRule {
-  FaultOperation operation = FaultOperation::kAny;
-  std::uint64_t offset = 0;           // bytes; flushes have no place and match any
-  std::uint64_t length = UINT64_MAX;  // bytes
-  int error = EIO;                    // an errno value
-  std::uint64_t after = 0;            // so many operations that match pass first
-  std::uint64_t count = 0;            // so many fail, then no more; 0: no end
-  double probability = 1;             // of each that matches
-  std::uint64_t seed = 1;             // of the chance
-};
 
 class FaultDevice final : public FilterDevice {
  public:

@@ -3,6 +3,11 @@
 #include <cassert>
 #include <utility>
 
+#include "block/cache_device.h"
+#include "block/delay_device.h"
+#include "block/fault_device.h"
+#include "block/throttle_device.h"
+
 namespace peerlane::block {
 
 std::unique_ptr<Device> add_filters(std::unique_ptr<Device> device, const FilterOptions& options, CacheMemory* memory) {

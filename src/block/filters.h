@@ -7,22 +7,12 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
-#include "block/cache_device.h"
-#include "block/delay_device.h"
+#include "block/cache_memory.h"
 #include "block/device.h"
-#include "block/fault_device.h"
-#include "block/throttle_device.h"
+#include "block/filter_options.h"
 
 namespace peerlane::block {
-
-struct FilterOptions {
-  CacheOptions cache;
-  ThrottleOptions throttle;
-  DelayOptions delay;
-  std::vector<FaultRule> faults;
-};
 
 /// `device` with the filters that are asked for. `memory` may be null if none asks for a cache; it outlives the device.
 std::unique_ptr<Device> add_filters(std::unique_ptr<Device> device, const FilterOptions& options, CacheMemory* memory);

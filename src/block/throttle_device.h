@@ -12,17 +12,10 @@
 #include <optional>
 
 #include "block/filter_device.h"
+#include "block/filter_options.h"
 #include "block/token_bucket.h"
 
 namespace peerlane::block {
-
-struct ThrottleOptions {
-  std::uint64_t iops = 0;             // I/Os a second; 0: no limit
-  std::uint64_t iops_burst = 0;       // I/Os at once after a rest; 0: what a tenth of a second has
-  std::uint64_t bandwidth = 0;        // bytes a second; 0: no limit
-  std::uint64_t bandwidth_burst = 0;  // bytes at once after a rest; 0: what a tenth of a second has
-  bool any() const { return iops != 0 || bandwidth != 0; }
-};
 
 class ThrottleDevice final : public FilterDevice {
  public:

@@ -86,6 +86,26 @@ void add_disk_options(CLI::App& command, ServeArguments& arguments) {
       ->group(group);
 }
 
+void add_cache_options(CLI::App& command, ServeArguments& arguments) {
+  const std::string group = "Cache";
+  command
+      .add_option(
+          "--cache", arguments.cache,
+          "Keep what is read and written in memory; write-back: a write may stay there until the initiator asks "
+          "for it to reach the disk (default: off)")
+      ->check(CLI::IsMember({"off", "write-through", "write-back"}).description(""))
+      ->type_name("off|write-through|write-back")
+      ->group(group);
+  command.add_option("--cache-memory", arguments.cache_memory, "Memory of the cache of all disks (default: 256M)")
+      ->type_name("SIZE")
+      ->group(group);
+  command
+      .add_option("--read-ahead", arguments.read_ahead,
+                  "How far the cache reads ahead of sequential readers; 0: not at all (default: 1M)")
+      ->type_name("SIZE")
+      ->group(group);
+}
+
 void add_access_options(CLI::App& command, ServeArguments& arguments) {
   const std::string group = "Access";
   command
@@ -151,6 +171,7 @@ void add_serve_options(CLI::App& command, ServeArguments& arguments) {
       ->type_name("FILE");
   add_network_options(command, arguments);
   add_disk_options(command, arguments);
+  add_cache_options(command, arguments);
   add_access_options(command, arguments);
   add_output_options(command, arguments);
 }

@@ -6,8 +6,10 @@
 
 #include "admin/address.h"
 #include "admin/disk.h"
+#include "admin/filter_keys.h"
 #include "admin/rules.h"
 #include "base/limits.h"
+#include "base/units.h"
 
 namespace peerlane::cli {
 namespace {
@@ -30,6 +32,7 @@ bool contradicts_config(const ServeArguments& arguments) {
   return !arguments.disks.empty() || !arguments.listen.empty() || !arguments.target_name.empty() ||
          !arguments.alias.empty() || arguments.threads != 0 || arguments.poll != 0 || arguments.block_size != 0 ||
          arguments.read_only || arguments.write_through || arguments.no_direct || !arguments.state.empty() ||
+         !arguments.cache.empty() || !arguments.cache_memory.empty() || !arguments.read_ahead.empty() ||
          !arguments.initiators.empty() || !arguments.addresses.empty() || !arguments.account.name.empty() ||
          !arguments.mutual.name.empty() || arguments.allow_anonymous;
 }
@@ -95,6 +98,34 @@ target::Authentication authentication_of(const ServeArguments& arguments, const 
   return authentication;
 }
 
+/// A size that was given as an option's value.
+void take_size(const std::string& option, const std::string& text, std::uint64_t least, std::uint64_t most,
+               std::uint64_t& size, Configuration& configuration) {
+  if (text.empty()) return;
+  const auto bytes = parse_size(text);
+  if (bytes && *bytes >= least && *bytes <= most) {
+    size = *bytes;
+  } else {
+    report(configuration, {fmt::format("{} cannot be \"{}\"", option, text),
+                           fmt::format("give a size from {} to {}", format_size(least), format_size(most))});
+  }
+}
+
+/// The cache of each disk; the memory of all of them goes into the declaration.
+block::CacheOptions cache_of(const ServeArguments& arguments, Configuration& configuration) {
+  block::CacheOptions cache;
+  if (arguments.cache == "write-through") cache.mode = block::CacheMode::kWriteThrough;
+  if (arguments.cache == "write-back") cache.mode = block::CacheMode::kWriteBack;
+  if (cache.mode == block::CacheMode::kOff && !(arguments.cache_memory + arguments.read_ahead).empty()) {
+    report(configuration, {"--cache-memory and --read-ahead do nothing without a cache",
+                           "add --cache write-through, or leave them out"});
+  }
+  take_size("--cache-memory", arguments.cache_memory, limits::kLeastCacheBytes, limits::kMostCacheBytes,
+            configuration.declaration.cache_memory, configuration);
+  take_size("--read-ahead", arguments.read_ahead, 0, limits::kMostReadAheadBytes, cache.read_ahead, configuration);
+  return cache;
+}
+
 void add_luns(const ServeArguments& arguments, target::TargetDeclaration& target, Configuration& configuration) {
   if (arguments.disks.empty()) {
     report(configuration,
@@ -106,6 +137,7 @@ void add_luns(const ServeArguments& arguments, target::TargetDeclaration& target
             "use a configuration with several targets"});
     return;
   }
+  const block::CacheOptions cache = cache_of(arguments, configuration);
   for (const std::string& text : arguments.disks) {
     admin::DiskArgument disk = admin::parse_disk_argument(text);
     target::LunDeclaration lun;
@@ -116,6 +148,8 @@ void add_luns(const ServeArguments& arguments, target::TargetDeclaration& target
     lun.read_only = arguments.read_only;
     lun.direct = !arguments.no_direct;
     lun.write_through = arguments.write_through;
+    lun.filters.cache = cache;
+    if (const auto remark = admin::check_filters(lun)) report(configuration, remark->problem, remark->severity);
     const Verdict form = admin::check_lun(lun);
     report(configuration, form ? form : admin::check_disk_exists(lun));
     target.luns.push_back(std::move(lun));
@@ -153,6 +187,7 @@ Configuration from_options(const ServeArguments& arguments, const admin::SecretS
   add_luns(arguments, target, configuration);
   report(configuration, admin::check_exposure(declaration, target));
   declaration.targets.push_back(std::move(target));
+  report(configuration, admin::check_cached_once(declaration));
   return configuration;
 }
 

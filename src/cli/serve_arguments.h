@@ -31,6 +31,9 @@ struct ServeArguments {
   bool write_through = false;
   bool no_direct = false;
   std::string state;
+  std::string cache;
+  std::string cache_memory;
+  std::string read_ahead;
 
   std::vector<std::string> initiators;
   std::vector<std::string> addresses;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "block/filter_options.h"
 
 namespace peerlane::target {
 
@@ -40,6 +41,7 @@ struct LunDeclaration {
   bool read_only = false;
   bool direct = true;          // O_DIRECT where possible
   bool write_through = false;  // every write reaches stable storage before its status: WCE is 0
+  block::FilterOptions filters;
 };
 
 /// Which initiators may use a target. Empty lists admit everyone.
@@ -64,7 +66,8 @@ struct Declaration {
   std::string state;                  // directory for what survives a restart; empty: nothing does
   unsigned threads = 0;               // reactors, up to limits::kThreads; 0: one per processor
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps, up to limits::kMaxPoll
-  bool allow_anonymous = false;       // listening beyond loopback without authentication is meant
+  std::uint64_t cache_memory = limits::kCacheBytes;  // bytes, for all disks that have a cache
+  bool allow_anonymous = false;                      // listening beyond loopback without authentication is meant
 };
 
 }  // namespace peerlane::target

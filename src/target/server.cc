@@ -120,6 +120,13 @@ bool Server::stop() {
       return false;
     }
   }
+  if (!workers_.empty()) {
+    const auto closed = workers_.front()->close_disks();
+    if (closed.wait_for(limits::kCloseTimeout) != std::future_status::ready) {
+      log::error("a disk does not take what its cache still holds; that is lost");
+      return false;
+    }
+  }
   workers_.clear();
   return true;
 }

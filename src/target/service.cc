@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "block/device.h"
+#include "block/filters.h"
 #include "target/access.h"
 
 namespace peerlane::target {
@@ -23,6 +24,13 @@ LoginRefusal refusal(iscsi::LoginStatus status, std::string why) {
   return {status, std::move(why), {}};
 }
 
+bool wants_cache(const Declaration& declaration) {
+  const auto lun_wants = [](const LunDeclaration& lun) { return lun.filters.cache.mode != block::CacheMode::kOff; };
+  return std::ranges::any_of(declaration.targets, [&](const TargetDeclaration& target) {
+    return std::ranges::any_of(target.luns, lun_wants);
+  });
+}
+
 }  // namespace
 
 Service::Service(const Declaration& declaration)
@@ -37,6 +45,11 @@ Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration)
   std::unique_ptr<Service> service(new Service(declaration));
   auto state = service->open_state(declaration.state);
   if (!state) return std::unexpected(state.error());
+  if (wants_cache(declaration)) {
+    auto memory = block::CacheMemory::create(declaration.cache_memory);
+    if (!memory) return std::unexpected(memory.error());
+    service->cache_ = std::move(*memory);
+  }
   for (const auto& node : service->nodes_) {
     auto opened = service->open_disks(*node);
     if (!opened) return std::unexpected(opened.error());
@@ -81,7 +94,8 @@ Result<void> Service::open_disks(TargetNode& node) {
     options.read_only = lun.read_only;
     options.write_through = lun.write_through;
     options.state = state_.get();
-    node.device.add(options.lun, std::make_unique<LogicalUnit>(std::move(*device), options));
+    auto filtered = block::add_filters(std::move(*device), lun.filters, cache_.get());
+    node.device.add(options.lun, std::make_unique<LogicalUnit>(std::move(filtered), options));
   }
   return {};
 }
@@ -122,6 +136,15 @@ void Service::check_sizes() {
         log::info("LUN {} of {}: the disk has {} now", lun.value, node->name(),
                   format_size(unit.capacity().value * unit.block_size()));
       }
+    }
+  }
+}
+
+io::Task<void> Service::close_disks() {
+  for (const auto& node : nodes_) {
+    for (const scsi::Lun lun : node->device.luns()) {
+      const auto closed = co_await node->device.unit(lun).device().close();
+      if (!closed) log::error("LUN {} of {}: closing: {}", lun.value, node->name(), closed.error().text());
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "block/cache_memory.h"
 #include "iscsi/random.h"
 #include "target/connection.h"
 #include "target/declaration.h"
@@ -38,6 +39,9 @@ class Service final : public ConnectionHost {
   /// Looks whether disks have grown, and has the initiators told.
   void check_sizes();
 
+  /// Closes all disks, after all commands have ended: what they hold in memory reaches stable storage.
+  io::Task<void> close_disks();
+
   /// Whether this initiator may log in to the target it names, and on which terms (LoginPolicy::find_target).
   LoginResult<LoginTerms> find_target(const LoginQuery& query) const;
 
@@ -55,6 +59,7 @@ class Service final : public ConnectionHost {
 
   std::vector<PortalDeclaration> portals_;
   std::unique_ptr<FileStateStore> state_;  // null: nothing survives a restart
+  std::unique_ptr<block::CacheMemory> cache_;  // null if no disk has a cache; outlives the disks
   std::vector<std::unique_ptr<TargetNode>> nodes_;
   const std::shared_ptr<const Authentication> discovery_;
   std::vector<std::shared_ptr<const Authentication>> authentications_;  // of nodes_, at the same index

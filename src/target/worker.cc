@@ -124,4 +124,17 @@ io::Task<void> Worker::stop_connections(std::promise<void> done) {
   done.set_value();
 }
 
+std::future<void> Worker::close_disks() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto closed = done->get_future();
+  reactor_->post([this, done] { io::spawn(stop_disks(std::move(*done))); });
+  return closed;
+}
+
+io::Task<void> Worker::stop_disks(std::promise<void> done) {
+  size_timer_.reset();
+  co_await service_.close_disks();
+  done.set_value();
+}
+
 }  // namespace peerlane::target

@@ -45,6 +45,8 @@ class Worker {
   /// is done.
   std::future<void> stop_listening();
   std::future<void> end_connections();
+  /// The last step, on one worker: the disks are closed.
+  std::future<void> close_disks();
 
   const io::Features& features() const { return reactor_->features(); }
 
@@ -55,6 +57,7 @@ class Worker {
   io::Task<void> accept_all(io::Listener& listener, std::uint16_t portal_group, std::vector<Worker*> workers);
   io::Task<void> close_listeners(std::promise<void> done);
   io::Task<void> stop_connections(std::promise<void> done);
+  io::Task<void> stop_disks(std::promise<void> done);
 
   Service& service_;
   const unsigned number_;
