@@ -39,9 +39,10 @@ ReadAhead::Advice ReadAhead::note(std::uint64_t offset, std::uint64_t length, st
   const std::uint64_t window = std::min(stream.run / 2, most_) / kUnit * kUnit;
   const std::uint64_t begin = std::max(stream.ahead_end, stream.next) / kUnit * kUnit;
   const std::uint64_t wanted = std::min(stream.next + window, size) / kUnit * kUnit;
-  // In large pieces: not before half of the window is used up.
-  const bool worth_it = wanted > begin && wanted - begin >= std::max(window / 2, std::min(kLeast, most_));
-  if (!worth_it) return advice;
+  if (wanted <= begin) return advice;
+  // In large pieces: not before half of the window is used up. The end of the disk comes as it is.
+  const bool at_end = wanted == size / kUnit * kUnit;
+  if (!at_end && wanted - begin < std::max(window / 2, std::min(kLeast, most_))) return advice;
   stream.ahead_end = wanted;
   advice.ahead = Range{begin, wanted - begin};
   return advice;
