@@ -204,7 +204,8 @@ TEST(Configuration, UnknownChoice) {
 
 TEST(Configuration, UnknownKeyWithoutSimilarOne) {
   EXPECT_THAT(findings(with_target("[service]\nzzzzzzzz = 1\n")),
-              ElementsAre(HasSubstr("the keys here are: allow_anonymous, json_log, log_level, poll, state, threads")));
+              ElementsAre(HasSubstr("the keys here are: allow_anonymous, cache_memory, json_log, "
+                                    "log_level, poll, state, threads")));
 }
 
 TEST(Configuration, AStateDirectoryThatCannotBeUsedIsAWarning) {
@@ -402,7 +403,7 @@ std::vector<std::string> toml_examples(const std::string& path) {
 
 TEST(Configuration, ExamplesOfTheDocumentAreValid) {
   const auto examples = toml_examples(PEERLANE_SOURCE_DIR "/docs/configuration.md");
-  ASSERT_EQ(examples.size(), 2u);
+  ASSERT_EQ(examples.size(), 3u);
   for (const std::string& example : examples) EXPECT_THAT(findings(example), IsEmpty()) << example;
 }
 

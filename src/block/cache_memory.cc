@@ -11,7 +11,7 @@ namespace peerlane::block {
 namespace {
 
 constexpr std::uint32_t kLeastPerShard = 16;  // pages
-constexpr std::uint32_t kDirtyPart = 2;  // dirty pages are at most one part of so many
+constexpr std::uint32_t kDirtyPart = 2;       // dirty pages are at most one part of so many
 
 /// Spreads the bits of a number over the whole of it (the end of SplitMix64).
 constexpr std::uint64_t mix(std::uint64_t value) {

@@ -138,5 +138,21 @@ TEST(ServeArguments, ConfigExcludesTheRest) {
   EXPECT_THAT(lines, ElementsAre(HasSubstr("cannot be read"), HasSubstr("--config was given together with")));
 }
 
+TEST(ServeArguments, Cache) {
+  const admin::Configuration configuration = parse("--cache write-back --cache-memory 64M --read-ahead 2M /dev/null");
+  const target::LunDeclaration& lun = configuration.declaration.targets.at(0).luns.at(0);
+  EXPECT_EQ(lun.filters.cache.mode, block::CacheMode::kWriteBack);
+  EXPECT_EQ(lun.filters.cache.read_ahead, 2u << 20);
+  EXPECT_EQ(configuration.declaration.cache_memory, 64u << 20);
+  EXPECT_THAT(findings("--cache write-through ram:1M"), ElementsAre(HasSubstr("in memory already")));
+  EXPECT_THAT(findings("--cache-memory 64M ram:1M"), ElementsAre(HasSubstr("do nothing without a cache")));
+  EXPECT_THAT(findings("--cache write-through --cache-memory 1M --read-ahead x ram:1M"),
+              ElementsAre(HasSubstr("--cache-memory cannot be \"1M\""), HasSubstr("--read-ahead cannot be \"x\""),
+                          HasSubstr("in memory already")));
+  EXPECT_THAT(findings("--cache write-back --write-through ram:1M"), ElementsAre(HasSubstr("cannot go both")));
+  EXPECT_THAT(findings("--config /nonexistent.toml --cache off"),
+              ElementsAre(HasSubstr("cannot be read"), HasSubstr("--config was given together with")));
+}
+
 }  // namespace
 }  // namespace peerlane::cli
