@@ -174,13 +174,14 @@ class Initiator {
   std::vector<std::uint8_t> data_;
 };
 
-void expect_no_allocation(const std::string& disk) {
+void expect_no_allocation(const std::string& disk, block::CacheMode cache = block::CacheMode::kOff) {
   Declaration declaration;
   declaration.portals = {PortalDeclaration{"127.0.0.1", 0, 1}};
   TargetDeclaration target;
   target.name = "iqn.2026-11.dev.peerlane:steady";
   LunDeclaration lun;
   lun.disk = disk;
+  lun.filters.cache.mode = cache;
   target.luns.push_back(lun);
   declaration.targets.push_back(target);
   auto server = Server::start(declaration, {});
@@ -210,6 +211,10 @@ TEST(SteadyState, CommandsAllocateNothingOnAFile) {
   std::filesystem::resize_file(name, 64u << 20);
   expect_no_allocation(name);
   std::filesystem::remove(name);
+}
+
+TEST(SteadyState, CommandsAllocateNothingOnACachedDisk) {
+  expect_no_allocation("ram:64M", block::CacheMode::kWriteThrough);
 }
 
 TEST(SteadyState, TheCounterCounts) {
