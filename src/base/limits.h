@@ -52,7 +52,8 @@ inline constexpr std::size_t kStateKeyBytes = 200;         // its name
 // --- Time ---
 inline constexpr auto kLoginTimeout = 15s;    // from accept to full feature phase
 inline constexpr auto kNopInterval = 10s;     // silence of an initiator until we send a NOP-In
-inline constexpr auto kNopTimeout = 15s;      // NOP-In without an answer until the connection is dropped
+inline constexpr auto kNopTimeout = 60s;      // NOP-In without an answer until the connection is dropped; there are
+                                              // initiators that are asleep for a minute (libiscsi's tests)
 inline constexpr auto kSendTimeout = 30s;     // no progress of a send until the connection is dropped
 inline constexpr auto kDataOutTimeout = 60s;  // solicited data that does not come until the task is ended
 inline constexpr auto kDiscoveryIdle = 60s;   // silence of a discovery session until it is closed

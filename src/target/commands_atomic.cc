@@ -64,7 +64,11 @@ io::Task<Completion> compare_and_write(CommandContext context) {
   const std::size_t half = byte_length(unit, context.blocks.count);
   const std::uint64_t start = byte_offset(unit, context.blocks.lba);
   command.set_transfer_length(2 * half);
-  if (command.data_out_length() != 2 * half) co_return wrong_length();
+  // Data for another number of blocks than the CDB has, 256 among them, which its field cannot hold.
+  if (command.data_out_length() != 2 * half) {
+    co_return Completion::check(
+        scsi::invalid_field_in_cdb(scsi::transfer_length_field(scsi::OperationCode::kCompareAndWrite).offset));
+  }
   if (half == 0) co_return Completion::good();
   static_assert(2 * limits::kMaxCompareBytes <= limits::kMaxBufferBytes);
   std::optional<io::Buffer> buffer = co_await command.receive(0, 2 * half);

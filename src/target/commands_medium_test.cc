@@ -1,4 +1,4 @@
-// READ, WRITE, SYNCHRONIZE CACHE and START STOP UNIT.
+// READ, WRITE, SYNCHRONIZE CACHE, PRE-FETCH and START STOP UNIT.
 
 #include <gtest/gtest.h>
 
@@ -287,8 +287,8 @@ TEST_F(MediumTest, MediumIsBusyWhileAnAbortedWriteIsStillOut) {
 TEST_F(MediumTest, SynchronizeCacheFlushesBeforeItsStatus) {
   start_with_cache(false);
   FakeCommand ten({0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0}), range({0x35, 0, 0, 0, 0, 1, 0, 0, 8, 0}),
-      immediate({0x35, 2, 0, 0, 0, 0, 0, 0, 0, 0}), sixteen({0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
-  for (FakeCommand* command : {&ten, &range, &immediate, &sixteen}) {
+      sixteen({0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  for (FakeCommand* command : {&ten, &range, &sixteen}) {
     expect_good(execute(*command));
     EXPECT_EQ(device->log, Log{"flush"});
     device->log.clear();
@@ -297,6 +297,118 @@ TEST_F(MediumTest, SynchronizeCacheFlushesBeforeItsStatus) {
                codes::kLbaOutOfRange);
   device->flush_error = EIO;
   expect_check(execute(ten), SenseKey::kMediumError, codes::kWriteError);
+}
+
+TEST_F(MediumTest, ALaterCommandTellsOfAFlushThatFailedAfterItsStatus) {
+  start_with_cache(false);
+  FakeCommand immediate({0x35, 2, 0, 0, 0, 0, 0, 0, 0, 0});
+  expect_good(execute(immediate));
+  EXPECT_EQ(device->log, Log{"flush"});
+  device->flush_error = EIO;
+  expect_good(execute(immediate));
+  expect_good(execute(FakeCommand({0x12, 0, 0, 0, 96, 0}, 96)));
+  const Completion completion = execute(FakeCommand({0, 0, 0, 0, 0, 0}));
+  expect_check(completion, SenseKey::kMediumError, codes::kWriteError);
+  EXPECT_TRUE(completion.sense->deferred);
+  EXPECT_FALSE(completion.sense->information);
+  expect_good(execute(FakeCommand({0, 0, 0, 0, 0, 0})));
+}
+
+// --- PRE-FETCH and others ---
+
+TEST_F(MediumTest, PreFetchReadsWhatMayStayInMemory) {
+  prepare();
+  start();
+  for (const unsigned immediate : {0u, 2u}) {
+    device->log.clear();
+    EXPECT_EQ(execute(FakeCommand({0x34, immediate, 0, 0, 0, 3, 0, 0, 2, 0})).status, scsi::Status::kConditionMet);
+    testing::executor().run_all();
+    EXPECT_EQ(device->log, Log{"read 1536+1024"});
+  }
+  EXPECT_EQ(execute(FakeCommand({0x90, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0})).status,
+            scsi::Status::kConditionMet);
+  // Whether the blocks can be read is found out when they are.
+  device->read_error = EIO;
+  EXPECT_EQ(execute(FakeCommand({0x34, 0, 0, 0, 0, 3, 0, 0, 2, 0})).status, scsi::Status::kConditionMet);
+  expect_check(execute(FakeCommand({0x34, 0, 0, 1, 0, 0, 0, 0, 1, 0})), SenseKey::kIllegalRequest,
+               codes::kLbaOutOfRange);
+}
+
+TEST_F(MediumTest, PreFetchOfMoreThanFitsDoesNothing) {
+  prepare_size(limits::kMaxPrefetchBytes + 512);
+  start();
+  expect_good(execute(FakeCommand({0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0})));  // to the end
+  EXPECT_TRUE(device->log.empty());
+  nexus.reset();
+  prepare();
+  device->claims.prefetch = false;
+  start();
+  expect_good(execute(FakeCommand({0x34, 0, 0, 0, 0, 0, 0, 0, 1, 0})));
+  EXPECT_TRUE(device->log.empty());
+}
+
+TEST_F(MediumTest, NoDefectsAndNothingToRemove) {
+  start();
+  FakeCommand ten({0x37, 0, 0x0d, 0, 0, 0, 0, 0, 255, 0}, 255);
+  expect_good(execute(ten));
+  EXPECT_EQ(ten.data_in(), (std::vector<std::uint8_t>{0, 0x0d, 0, 0}));
+  FakeCommand twelve({0xb7, 0x18, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0}, 255);
+  expect_good(execute(twelve));
+  EXPECT_EQ(twelve.data_in(), (std::vector<std::uint8_t>{0, 0x18, 0, 0, 0, 0}));
+  expect_good(execute(FakeCommand({0x1e, 0, 0, 0, 1, 0})));
+  expect_good(execute(FakeCommand({0x1e, 0, 0, 0, 0, 0})));
+  expect_invalid_field(execute(FakeCommand({0x1e, 0, 0, 0, 2, 0})), 4, 1);
+}
+
+// --- CDBs of 32 bytes ---
+
+FakeCommand long_cdb(unsigned action, unsigned flags, unsigned lba, unsigned count, std::uint32_t data_in = 0,
+                     std::vector<std::uint8_t> data_out = {}) {
+  return FakeCommand({0x7f, 0, 0, 0,   0, 0, 0, 0x18, 0, action, flags, 0, 0, 0, 0, 0,
+                      0,    0, 0, lba, 0, 0, 0, 0,    0, 0,      0,     0, 0, 0, 0, count},
+                     data_in, std::move(data_out));
+}
+
+TEST_F(MediumTest, LongFormsDoWhatTheShortOnesDo) {
+  start();
+  expect_good(execute(long_cdb(0x0b, 0, 5, 2, 0, repeated(1024, 0x5a))));  // WRITE
+  EXPECT_EQ(contents(5, 2), repeated(1024, 0x5a));
+  auto read = long_cdb(0x09, 0x18, 5, 1, 512);
+  expect_good(execute(read));
+  EXPECT_EQ(read.data_in(), repeated(512, 0x5a));
+  expect_good(execute(long_cdb(0x0a, 0x02, 5, 2, 0, repeated(1024, 0x5a))));  // VERIFY
+  const Completion different = execute(long_cdb(0x0a, 0x06, 5, 3, 0, repeated(512, 0x5a)));
+  expect_check(different, SenseKey::kMiscompare, codes::kMiscompareDuringVerify);
+  EXPECT_EQ(different.sense->information, 7u);
+  expect_good(execute(long_cdb(0x0c, 0x02, 6, 1, 0, repeated(512, 0x33))));  // WRITE AND VERIFY
+  expect_good(execute(long_cdb(0x0d, 0x01, 8, 4)));                          // WRITE SAME, NDOB
+  expect_good(execute(long_cdb(0x0d, 0x00, 7, 1, 0, repeated(512, 0x44))));
+  EXPECT_EQ(contents(6, 2).front(), 0x33);
+  EXPECT_EQ(contents(6, 2).back(), 0x44);
+  expect_invalid_field(execute(long_cdb(0x09, 0x20, 5, 1, 512)), 10, 5);  // RDPROTECT
+  auto far = long_cdb(0x09, 0, 5, 1, 512);
+  far.cdb_bytes()[14] = 1;
+  expect_check(execute(far), SenseKey::kIllegalRequest, codes::kLbaOutOfRange);
+  auto huge = long_cdb(0x09, 0, 5, 1, 512);
+  huge.cdb_bytes()[28] = 1;
+  expect_invalid_field(execute(huge), 28, std::nullopt);
+}
+
+TEST_F(MediumTest, LongWorkOnADiskThatAnswersAtOnceLetsOthersIn) {
+  prepare_size(64u << 20);
+  start();
+  const auto turns = [this](FakeCommand&& command) {
+    const unsigned before = testing::executor().posts();
+    expect_good(execute(command));
+    return testing::executor().posts() - before;
+  };
+  const std::uint64_t few = (48u << 20) / limits::kTurnBytes - 1;
+  EXPECT_GE(turns(FakeCommand({0x2f, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0})), 2u);                     // VERIFY
+  EXPECT_GE(turns(FakeCommand({0xaf, 0, 0, 0, 0, 0, 0, 1, 0x80, 0, 0, 0})), few);              // VERIFY(12)
+  EXPECT_GE(turns(FakeCommand({0x41, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0, repeated(512, 1))), few);  // WRITE SAME
+  EXPECT_GE(turns(FakeCommand({0x41, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0, repeated(512, 0))), few);
+  EXPECT_GE(turns(FakeCommand({0xa8, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 32u << 20)), 3u);  // READ
+  EXPECT_EQ(turns(FakeCommand({0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0}, 4096)), 0u);
 }
 
 FakeCommand start_stop(unsigned flags) {

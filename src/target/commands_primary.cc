@@ -42,11 +42,14 @@ constexpr std::uint8_t kOptionsMask = 0x07;
 constexpr std::uint8_t kOptionsBit = 2;
 constexpr std::size_t kRequestedOperation = 3;
 constexpr std::size_t kRequestedServiceAction = 4;
+constexpr unsigned kMostListedCdbBytes = 16;
 
 std::size_t put_all_commands(const LogicalUnit& unit, bool timeouts, ByteSpan out) {
   scsi::SupportedCommandsWriter writer(out, timeouts);
   for (const CommandDescription& row : command_table()) {
-    if (!offers(unit, row)) continue;
+    // libiscsi has room for the usage data of 16 bytes only, and takes longer ones for none; who knows of the long CDBs
+    // asks for them one by one.
+    if (!offers(unit, row) || row.cdb_length() > kMostListedCdbBytes) continue;
     writer.add({.operation_code = static_cast<std::uint8_t>(row.operation),
                 .service_action = row.service_action,
                 .cdb_length = static_cast<std::uint16_t>(row.cdb_length())});

@@ -162,10 +162,15 @@ TEST_F(ProvisioningTest, ZeroesAreWrittenWhereThereIsNoShortWay) {
 
 TEST_F(ProvisioningTest, UnmapWithAPatternWritesThePattern) {
   start();
-  auto command = write_same_10(0x08, 0, 4);
+  auto command = write_same_16(0x08, 0, 4);
   command.sends(repeated(512, 0xa6));
   expect_good(execute(command));
   EXPECT_EQ(contents(0, 4), repeated(4 * 512, 0xa6));
+  // But for WRITE SAME(10).
+  auto short_form = write_same_10(0x08, 0, 4);
+  short_form.sends(repeated(512, 0xa6));
+  expect_good(execute(short_form));
+  EXPECT_EQ(contents(0, 4), repeated(4 * 512, 0));
 }
 
 TEST_F(ProvisioningTest, NoBlocksMeansAllToTheEnd) {

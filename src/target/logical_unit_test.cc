@@ -157,9 +157,12 @@ TEST_F(LogicalUnitTest, RangeChecksAtTheEndOfTheMedium) {
 TEST_F(LogicalUnitTest, TooLongTransfersPointAtTheLength) {
   start();
   constexpr unsigned kMost = limits::kMaxTransferBytes / 512;
-  expect_invalid_field(execute(read_10(0, kMost + 1)), 7, std::nullopt);
-  expect_good(execute(read_10(0, kMost)));
-  expect_invalid_field(execute(FakeCommand({0xa8, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, 512)), 6, std::nullopt);
+  const auto read_12 = [](unsigned count) {
+    return FakeCommand({0xa8, 0, 0, 0, 0, 0, count >> 24, count >> 16 & 0xff, count >> 8 & 0xff, count & 0xff, 0, 0},
+                       512);
+  };
+  expect_invalid_field(execute(read_12(kMost + 1)), 6, std::nullopt);
+  expect_good(execute(read_12(kMost)));
   expect_invalid_field(execute(FakeCommand({0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0}, 512)), 10,
                        std::nullopt);
 }

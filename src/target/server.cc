@@ -120,6 +120,11 @@ bool Server::stop() {
       return false;
     }
   }
+  // Their work goes on, on the workers, until now.
+  if (!service_->end_background_work(deadline)) {
+    log::error("a disk has not answered for too long; what went on in the background is lost");
+    return false;
+  }
   if (!workers_.empty()) {
     const auto closed = workers_.front()->close_disks();
     if (closed.wait_for(limits::kCloseTimeout) != std::future_status::ready) {

@@ -149,6 +149,14 @@ io::Task<void> Service::close_disks() {
   }
 }
 
+bool Service::end_background_work(std::chrono::steady_clock::time_point deadline) {
+  bool ended = true;
+  for (const auto& node : nodes_) {
+    for (const scsi::Lun lun : node->device.luns()) ended &= node->device.unit(lun).background().stop(deadline);
+  }
+  return ended;
+}
+
 std::vector<PortalAddress> Service::addresses_of(const TargetNode& node, const io::Stream& stream) const {
   // A portal that listens at every address of the host is known to the initiator by the one it came to.
   const std::string here = host_of(stream.local_address());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,9 @@ class Service final : public ConnectionHost {
 
   /// Closes all disks, after all commands have ended: what they hold in memory reaches stable storage.
   io::Task<void> close_disks();
+
+  /// Ends what goes on in logical units without a command (Background::stop). False: not by `deadline`.
+  bool end_background_work(std::chrono::steady_clock::time_point deadline);
 
   /// Whether this initiator may log in to the target it names, and on which terms (LoginPolicy::find_target).
   LoginResult<LoginTerms> find_target(const LoginQuery& query) const;

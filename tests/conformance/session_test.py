@@ -98,7 +98,7 @@ class SessionTest(unittest.TestCase):
 
 
 class KeepAliveTest(unittest.TestCase):
-    """The target asks silent initiators whether they are there: after 10 s, and gives them 15 s to answer."""
+    """The target asks silent initiators whether they are there: after 10 s, and gives them 60 s to answer."""
 
     def test_silent_initiator_is_asked_and_one_without_answer_dropped(self):
         with Server("ram:16M") as server:
@@ -110,7 +110,7 @@ class KeepAliveTest(unittest.TestCase):
             self.assertNotEqual(wire.RESERVED_TAG, ping.ttt)
             self.assertGreater(time.monotonic() - start, 5)
             self.assertEqual(wire.NOP_IN, rude.step(5).opcode)
-            rude.connection.expect_close(25)
+            rude.connection.expect_close(75)
             # The polite one answered, and is still there.
             polite.test_unit_ready()
             with self.assertRaises(Closed):

@@ -17,8 +17,11 @@ namespace peerlane::target::testing {
 
 class FakeCommand final : public Command {
  public:
-  /// A command with this CDB, padded to 16 bytes, for which the initiator expects to receive `data_in` bytes.
-  explicit FakeCommand(std::initializer_list<unsigned> cdb, std::uint32_t data_in = 0) : data_in_length_(data_in) {
+  /// A command with this CDB, padded to 16 bytes, for which the initiator expects to receive `data_in` bytes, or with
+  /// which it sends `data_out`.
+  explicit FakeCommand(std::initializer_list<unsigned> cdb, std::uint32_t data_in = 0,
+                       std::vector<std::uint8_t> data_out = {})
+      : data_out_(std::move(data_out)), data_in_length_(data_in) {
     for (const unsigned byte : cdb) cdb_.push_back(static_cast<std::uint8_t>(byte));
     cdb_.resize(std::max<std::size_t>(cdb_.size(), 16));
   }
