@@ -69,6 +69,7 @@ class Machine:
         self._process = subprocess.Popen(["timeout", str(self.limit), *map(str, arguments)], stdin=subprocess.DEVNULL,
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
         theirs.close()
+        self._answers = self._control.makefile("rb")
         self._reader = threading.Thread(target=self._read_console, daemon=True)
         self._reader.start()
         try:
@@ -80,7 +81,6 @@ class Machine:
         return self
 
     def _wait_for_boot(self):
-        self._answers = self._control.makefile("rb")
         self._control.settimeout(environment.seconds(120))
         try:
             first = self._read_line()
@@ -120,6 +120,8 @@ class Machine:
             self._process.terminate()  # timeout(1) passes it on
             self._process.wait()
         self._reader.join(5)
+        self._process.stdout.close()
+        self._answers.close()
         self._control.close()
 
     # --- Scripts -----------------------------------------------------------------------------------------------------
@@ -130,8 +132,8 @@ class Machine:
         self._numbers += 1
         if VERBOSE:
             self._say("guest$ " + script.strip().replace("\n", "\n        "))
-        self._control.settimeout(environment.seconds(timeout))
         try:
+            self._control.settimeout(environment.seconds(timeout))
             self._control.sendall(f"{self._numbers} ".encode() + base64.b64encode(script.encode()) + b"\n")
             number, status, length = map(int, self._read_line().split())
             output = self._answers.read(length).decode(errors="replace")
@@ -164,8 +166,15 @@ class Machine:
                         timeout, check)
 
     def wait_until(self, script, timeout=30):
-        """Waits until a script ends with status 0."""
-        return self.run(f"while ! ( {script} ) > /run/attempt 2>&1; do sleep 0.1; done; cat /run/attempt", timeout)
+        """Waits until a script ends with status 0; its output. What it said last is in the error."""
+        timeout = environment.seconds(timeout)
+        return self.run(f"""
+            end=$(($(cut -d. -f1 /proc/uptime) + {int(timeout)}))
+            while ! ( {script} ) > /run/attempt 2>&1; do
+              [ $(cut -d. -f1 /proc/uptime) -lt $end ] || {{ cat /run/attempt; exit 124; }}
+              sleep 0.1
+            done
+            cat /run/attempt""", timeout + 30)
 
     # --- What the kernel says ----------------------------------------------------------------------------------------
 
