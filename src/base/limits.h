@@ -60,7 +60,8 @@ inline constexpr auto kDiscoveryIdle = 60s;   // silence of a discovery session 
 inline constexpr auto kLogoutTimeout = 5s;  // graceful stop: our asynchronous logout request to the initiator's Logout
 inline constexpr auto kAbortGrace = 2s;     // a task management function waits so long for the backend
 inline constexpr auto kStopMargin = 2s;     // after these two, a stop that is not done gives up
-inline constexpr auto kGrowthPoll = 2s;     // how often served disks are looked at for a new size
+inline constexpr auto kPredecessorWait = 1s;  // start-up waits so long for what a killed server still holds
+inline constexpr auto kGrowthPoll = 2s;       // how often served disks are looked at for a new size
 
 inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
 

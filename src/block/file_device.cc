@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/patience.h"
+
 namespace peerlane::block {
 namespace {
 
@@ -52,8 +54,11 @@ Result<void> lock_file(int fd, const std::string& path, bool read_only) {
   struct flock lock{};
   lock.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
   lock.l_whence = SEEK_SET;
-  if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return {};
-  if (errno != EAGAIN && errno != EACCES) return {};  // a file system without locks
+  const bool settled = outlast_predecessor([&] {
+    // Other errors: a file system without locks.
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+  });
+  if (settled) return {};
   return fail(EBUSY, fmt::format("{} is in use by another program (or served twice); stop that first", path));
 }
 

@@ -1,10 +1,13 @@
 #include "block/file_device.h"
 
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
@@ -140,6 +143,18 @@ TEST_F(FileDeviceTest, WriteZeroesKeepsItsSpaceUnlessItNeedNot) {
   io::testing::run(*reactor, zero(*reactor, *device));
   EXPECT_GE(allocated(), 512u << 10);
   EXPECT_LT(allocated(), kMiB);
+}
+
+TEST_F(FileDeviceTest, IsServedByOneAtATimeButOutlastsAPredecessorThatIsAboutToBeGone) {
+  auto predecessor = open();
+  const auto refused = open_device(path, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, EBUSY);
+  std::jthread end([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    predecessor.reset();
+  });
+  EXPECT_NE(open(), nullptr);
 }
 
 TEST_F(FileDeviceTest, NoticesGrowthInWholeBlocks) {

@@ -12,6 +12,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/patience.h"
+
 namespace peerlane::block {
 namespace {
 
@@ -41,9 +43,14 @@ std::string stable_name(dev_t device, const std::string& path) {
 
 Result<int> open_exclusively(const std::string& path, const OpenOptions& options) {
   const int access = options.read_only ? O_RDONLY : O_RDWR | O_EXCL;
-  const int fd = ::open(path.c_str(), access | O_CLOEXEC | (options.direct ? O_DIRECT : 0));
+  int fd = -1;
+  int code = 0;
+  outlast_predecessor([&] {
+    fd = ::open(path.c_str(), access | O_CLOEXEC | (options.direct ? O_DIRECT : 0));
+    code = fd < 0 ? errno : 0;
+    return code != EBUSY;
+  });
   if (fd >= 0) return fd;
-  const int code = errno;
   if (code == EBUSY)
     return fail(code, fmt::format("{} is in use, perhaps mounted; unmount it, or serve it read-only", path));
   const char* const remedy = code == EACCES  ? "; it takes root or the group disk"

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/patience.h"
+
 namespace peerlane::io {
 namespace {
 
@@ -57,19 +59,33 @@ std::string format_address(const sockaddr_storage& storage) {
   return "unknown";
 }
 
+/// A listening socket, or -1 with errno.
+int open_listening(Address& address) {
+  const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  const int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  if (bind(fd, address.get(), address.length) == 0 && listen(fd, kBacklog) == 0) return fd;
+  const int code = errno;
+  close(fd);
+  errno = code;
+  return -1;
+}
+
 }  // namespace
 
 Result<int> listen_on(const std::string& host, std::uint16_t port) {
   Address address = parse_address(host, port);
   if (address.length == 0) return fail(EINVAL, fmt::format("\"{}\" is not a numeric IPv4 or IPv6 address", host));
-  const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::unexpected(Error::from_errno(errno, fmt::format("cannot open a socket for {}", host)));
-  const int one = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-  if (bind(fd, address.get(), address.length) != 0 || listen(fd, kBacklog) != 0) {
-    const int code = errno;
-    close(fd);
+  int fd = -1;
+  int code = 0;
+  outlast_predecessor([&] {
+    fd = open_listening(address);
+    code = fd < 0 ? errno : 0;
+    return code != EADDRINUSE;
+  });
+  if (fd < 0) {
     const char* const remedy = code == EADDRINUSE      ? "; another program listens there, choose another port"
                                : code == EADDRNOTAVAIL ? "; this host has no such address"
                                : code == EACCES        ? "; ports below 1024 need privileges"
