@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes the seeds of the fuzzers' corpora: exchanges of real initiators, and one input for each corner of the formats.
 
-  make_seeds.py DIRECTORY        makes DIRECTORY/pdu, /text and /login
+  make_seeds.py DIRECTORY        makes DIRECTORY/pdu, /text, /login, /cdb and /parameter_list
 
 The kept corpora are these seeds, and what libFuzzer found besides that reaches other code (-set_cover_merge=1
 -use_counters=0). Their formats are described in the harnesses.
@@ -142,10 +142,181 @@ def logins():
     yield "lost-session", b"\0" + raw(bytes(header), text(*who))
 
 
+# --- Commands -------------------------------------------------------------------------------------------------------
+
+SIMPLE, ORDERED, HEAD_OF_QUEUE, ACA = 1, 2, 3, 4
+SENDS, RECEIVES = 1, 2
+SLOW = 0x80
+
+
+def command(cdb, receives=None, sends=None, nexus=0, attribute=SIMPLE):
+    """A command of the CDB harness; what it sends is `sends` bytes, or `sends` itself."""
+    cdb = bytes(cdb)
+    out = bytes([nexus << 3 | attribute << 4, (RECEIVES if receives is not None else 0) |
+                 (SENDS if sends is not None else 0), len(cdb) - 6]) + cdb
+    if receives is not None:
+        out += struct.pack(">H", receives)
+    if sends is not None:
+        data = sends if isinstance(sends, bytes) else bytes(range(64))[:sends]
+        out += struct.pack(">H", sends if isinstance(sends, int) else len(sends)) + data[:64]
+    return out
+
+
+def action(kind, which=0):
+    return bytes([which << 3 | kind])
+
+
+def release(which=0):
+    return action(1, which)
+
+
+def abort(which=0):
+    return action(2, which)
+
+
+def cdb_6(code, byte1=0, lba=0, length=0):
+    return struct.pack(">BBHBB", code, byte1, lba, length, 0)
+
+
+def cdb_10(code, byte1=0, lba=0, length=0, control=0):
+    return struct.pack(">BBIBHB", code, byte1, lba, 0, length, control)
+
+
+def cdb_12(code, byte1=0, lba=0, length=0):
+    return struct.pack(">BBIIBB", code, byte1, lba, length, 0, 0)
+
+
+def cdb_16(code, byte1=0, lba=0, length=0):
+    return struct.pack(">BBQIBB", code, byte1, lba, length, 0, 0)
+
+
+def cdb_32(service_action, byte10=0, lba=0, length=0):
+    return struct.pack(">BBIBBHBBQIII", 0x7F, 0, 0, 0, 24, service_action, byte10, 0, lba, 0, 0, length)
+
+
+def cdbs():
+    plain = {
+        "test-unit-ready": command(cdb_6(0x00)), "request-sense": command(cdb_6(0x03, length=252), 252),
+        "inquiry": command(cdb_6(0x12, length=255), 255), "report-luns": command(cdb_12(0xA0, length=4096), 4096),
+        "mode-sense-6": command(bytes([0x1A, 0, 0x3F, 0xFF, 255, 0]), 255),
+        "mode-sense-10": command(bytes([0x5A, 0x10, 0x3F, 0xFF, 0, 0, 0, 4, 0, 0]), 1024),
+        "read-capacity-10": command(cdb_10(0x25), 8), "read-capacity-16": command(cdb_16(0x9E, 0x10, 0, 32), 32),
+        "operation-codes": command(bytes([0xA3, 0x0C, 0x80, 0, 0, 0, 0, 0, 0x10, 0, 0, 0]), 4096),
+        "operation-code": command(bytes([0xA3, 0x0C, 0x83, 0x9E, 0, 0x10, 0, 0, 1, 0, 0, 0]), 256),
+        "functions": command(bytes([0xA3, 0x0D, 0x80, 0, 0, 0, 0, 0, 0, 16, 0, 0]), 16),
+        "port-groups": command(bytes([0xA3, 0x0A, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0]), 1024),
+        "identifying-information": command(bytes([0xA3, 0x05, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0]), 1024),
+        "timestamp": command(bytes([0xA3, 0x0F, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0]), 12),
+        "log-sense": command(bytes([0x4D, 0, 0x40, 0, 0, 0, 0, 4, 0, 0]), 1024),
+        "read-keys": command(bytes([0x5E, 0, 0, 0, 0, 0, 0, 4, 0, 0]), 1024),
+        "full-status": command(bytes([0x5E, 3, 0, 0, 0, 0, 0, 4, 0, 0]), 1024),
+        "stop-and-start": command(cdb_6(0x1B)) + command(cdb_10(0x28, 0, 0, 1), 512) + command(cdb_6(0x1B, length=1)),
+        "lba-status": command(cdb_16(0x9E, 0x12, 200, 256), 256),
+        "pre-fetch": command(cdb_10(0x34, 0, 0, 8)) + command(cdb_16(0x90, 2, 0, 8)),
+        "prevent-removal": command(cdb_6(0x1E, length=1)), "diagnostic": command(cdb_6(0x1D, 4)),
+        "defects": command(cdb_10(0x37, 0, 0x1C000000, 64), 64) + command(bytes([0xB7, 0x1C] + [0] * 7 + [64, 0, 0]), 64),
+        "reserve-6": command(cdb_6(0x16)) + command(cdb_6(0x00), nexus=1) + command(cdb_6(0x17)),
+        "sanitize-status": command(cdb_10(0x48, 0x1F)),
+    }
+    for page in (0x00, 0x80, 0x83, 0x86, 0x8F, 0xB0, 0xB1, 0xB2):
+        plain[f"vpd-{page:02x}"] = command(bytes([0x12, 1, page, 4, 0, 0]), 1024)
+    for name, code, make in (("6", 0, cdb_6), ("10", 0x20, cdb_10), ("12", 0xA0, cdb_12), ("16", 0x80, cdb_16)):
+        plain["transfer-" + name] = command(make(0x0A | code, 0, 3, 4), sends=2048) + command(make(0x08 | code, 0, 2, 6), 3072)
+    for name, base, make in (("10", 0x20, cdb_10), ("12", 0xA0, cdb_12), ("16", 0x80, cdb_16)):
+        plain["verify-" + name] = (command(make(0x0E | base, 2, 9, 2), sends=1024) +
+                                   command(make(0x0F | base, 2, 9, 2), sends=1024) +
+                                   command(make(0x0F | base, 6, 300, 8), sends=512) + command(make(0x0F | base, 0, 0, 64)))
+    plain["transfer-32"] = (command(cdb_32(0x0B, 0, 3, 4), sends=2048) + command(cdb_32(0x09, 0, 3, 4), 2048) +
+                            command(cdb_32(0x0C, 2, 3, 4), sends=2048) + command(cdb_32(0x0A, 0, 3, 4)) +
+                            command(cdb_32(0x0D, 8, 3, 4), sends=512) + command(cdb_32(0x12, 0, 3, 0), 64))
+    plain["write-same"] = (command(cdb_10(0x41, 0, 5, 9), sends=512) + command(cdb_16(0x93, 8, 5, 64), sends=512) +
+                           command(cdb_16(0x93, 9, 8, 0)) + command(cdb_16(0x93, 0, 500, 0), sends=512))
+    plain["flush"] = command(cdb_10(0x35)) + command(cdb_16(0x91, 2, 10, 20))
+    plain["unmap"] = command(cdb_10(0x42, 0, 0, 24), sends=struct.pack(">HHIQII", 22, 16, 0, 8, 16, 0))
+    plain["compare-and-write"] = command(bytes([0x89] + [0] * 12 + [1, 0, 0]), sends=1024)
+    plain["or-write"] = command(cdb_16(0x8B, 0, 400, 2), sends=1024) + command(cdb_16(0x9C, 0, 0, 8), sends=4096)
+    plain["long-cdb"] = command(bytes(260)) + command(bytes([0x7F, 0, 0, 0, 0, 0, 0, 252]) + bytes(252))
+    plain["past-the-end"] = command(cdb_10(0x28, 0, 511, 2), 1024) + command(cdb_16(0x8A, 0, (1 << 64) - 1, 2), sends=1024)
+    plain["unequal-lengths"] = (command(cdb_10(0x28, 0, 0, 8), 100) + command(cdb_10(0x2A, 0, 0, 8), sends=1000) +
+                                command(cdb_10(0x2A, 0, 0, 8), sends=1024) + command(cdb_10(0x2A, 0, 0, 1), 512))
+    for name, actions in plain.items():
+        yield name, b"\0" + actions
+    write, read = command(cdb_10(0x2A, 0, 0, 8), sends=4096), command(cdb_10(0x28, 0, 0, 8), 4096)
+    yield "slow", bytes([SLOW]) + write + read + release(1) + release() + release() + read + release()
+    ordered = command(cdb_10(0x2A, 8, 0, 8), sends=4096, attribute=ORDERED)
+    yield "ordered", bytes([SLOW]) + read + ordered + read + release() + release() + release() + abort() + release()
+    yield "aborted", bytes([SLOW]) + write + read + abort() + abort(1) + write
+    failing = command(cdb_10(0x28, 0, 600, 1, 4), 512)
+    yield "aca", b"\0" + failing + read + command(cdb_6(0x03, length=18), 18, attribute=ACA) + action(4, 3) + read
+    yield "head-of-queue", bytes([SLOW]) + ordered + read + command(cdb_6(0), attribute=HEAD_OF_QUEUE) + action(4)
+    for number, error in enumerate(("io", "space", "memory", "read-only", "none"), 1):
+        yield "error-" + error, bytes([0x04]) + action(3, number) + write + read + command(cdb_10(0x35)) + plain["unmap"]
+    yield "attention", b"\0" + action(4, 1) + b"\x2a\x09" + plain["inquiry"] + read + read
+    for number in range(7):
+        yield f"disk-{1 << number:02x}", bytes([1 << number]) + write + read + plain["write-same"] + plain["vpd-b2"]
+    yield "two", bytes([SLOW]) + write + command(cdb_10(0x2A, 0, 4, 8), sends=4096, nexus=1) + 4 * release(1)
+
+
+# --- Parameter lists ------------------------------------------------------------------------------------------------
+
+SECOND, OTHER_LENGTH = 1, 2
+
+
+def with_list(code, action_code, parameters, cdb=b"", flags=0, length=None):
+    """A command of the parameter list harness; `cdb` is what follows its first byte."""
+    out = bytes([code, action_code, flags]) + cdb.ljust(15, b"\0") + struct.pack(">H", len(parameters)) + parameters
+    return out + (struct.pack(">H", length) if flags & OTHER_LENGTH else b"")
+
+
+def unmap(*ranges):
+    descriptors = b"".join(struct.pack(">QII", lba, count, 0) for lba, count in ranges)
+    return struct.pack(">HHI", 6 + len(descriptors), len(descriptors), 0) + descriptors
+
+
+def reserve_out(service_action, key=0, action_key=0, scope_type=0, flags=0, more=b"", nexus=0):
+    """PERSISTENT RESERVE OUT (SPC-4 table 197)."""
+    parameters = struct.pack(">QQIBBH", key, action_key, 0, flags, 0, 0) + more
+    return with_list(0x5F, service_action, parameters, bytes([service_action, scope_type]), nexus)
+
+
+def parameter_lists():
+    yield "unmap", b"\0" + with_list(0x42, 0, unmap((0, 8), (100, 1))) + with_list(0x42, 0, unmap((511, 1), (512, 1)))
+    yield "unmap-4096", b"\x01" + with_list(0x42, 0, unmap((63, 1))) + with_list(0x42, 0, unmap((64, 1)))
+    yield "unmap-many", b"\0" + with_list(0x42, 0, unmap(*((i, 1) for i in range(257))))
+    yield "unmap-lengths", (b"\0" + with_list(0x42, 0, unmap((0, 1))[:7]) + with_list(0x42, 0, unmap((0, 1))[:20]) +
+                            with_list(0x42, 0, unmap((0, 1)), flags=OTHER_LENGTH, length=65535) + with_list(0x42, 0, b""))
+    caching, control = bytes([8, 18, 4]) + bytes(17), bytes([10, 10, 4]) + bytes(9)
+    extension, exceptions, recovery = bytes([0x4A, 1, 0, 28]) + bytes(28), bytes([28, 10]) + bytes(10), bytes([1, 10]) + bytes(10)
+    for name, page in (("caching", caching), ("control", control), ("extension", extension), ("exceptions", exceptions),
+                       ("recovery", recovery), ("two-pages", caching + control)):
+        yield "mode-select-6-" + name, b"\0" + with_list(0x15, 0, bytes(4) + page, b"\x10")
+        yield "mode-select-10-" + name, b"\0" + with_list(0x55, 0, bytes(8) + page, b"\x11")
+    descriptor = bytes(8) + bytes([0, 0, 2, 0, 0, 0, 2, 0])
+    yield "mode-select-descriptor", b"\0" + with_list(0x55, 0, descriptor[:7] + b"\x08" + descriptor[8:] + caching, b"\x10")
+    register = reserve_out(6, 0, 1) + reserve_out(6, 0, 2, nexus=SECOND)
+    yield "reserve", b"\0" + register + reserve_out(1, 1, 0, 5) + reserve_out(2, 1, 0, 5) + reserve_out(3, 2, nexus=SECOND)
+    yield "register", b"\0" + reserve_out(0, 0, 1, flags=1) + reserve_out(0, 1, 7) + reserve_out(0, 7, 0)
+    yield "preempt", b"\0" + register + reserve_out(1, 1, 0, 1) + reserve_out(4, 2, 1, 3, nexus=SECOND)
+    yield "preempt-and-abort", b"\0" + register + reserve_out(1, 1, 0, 7) + reserve_out(5, 2, 1, 8, nexus=SECOND)
+    name = b"iqn.2026-11.test:initiator-1".ljust(32, b"\0")
+    transport = bytes([5, 0]) + struct.pack(">H", len(name)) + name
+    yield "specified-ports", b"\0" + reserve_out(0, 0, 1, flags=8, more=struct.pack(">I", len(transport)) + transport)
+    moving = struct.pack(">QQBBHI", 1, 9, 0, 1, 1, len(transport)) + transport
+    yield "register-and-move", (b"\0" + register + reserve_out(1, 1, 0, 1) + with_list(0x5F, 7, moving, b"\x07"))
+    yield "port-groups", b"\0" + with_list(0xA4, 0x0A, bytes(4) + bytes([0, 0, 0, 1]), b"\x0a")
+    yield "identifying", b"\0" + with_list(0xA4, 6, b"disk of the fuzzer\0", b"\x06") + with_list(0xA4, 6, b"", b"\x06")
+    yield "timestamp", b"\0" + with_list(0xA4, 0x0F, bytes(4) + bytes([1, 2, 3, 4, 5, 6, 0, 0]), b"\x0f")
+    for service_action, parameters in ((1, bytes([1, 0, 0, 4, 0xAA, 0, 0, 0])), (2, b""), (3, b""), (0x1F, b"")):
+        yield f"sanitize-{service_action:02x}", b"\0" + with_list(0x48, service_action, parameters, bytes([service_action]))
+    yield "diagnostic", b"\0" + with_list(0x1D, 0, bytes([0x40, 0, 0, 10]) + bytes(10), b"\x10")
+    yield "log-select", b"\0" + with_list(0x4C, 0, bytes(8), b"\x03")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for name, seeds in (("pdu", pdus()), ("text", texts()), ("login", logins())):
+    for name, seeds in (("pdu", pdus()), ("text", texts()), ("login", logins()), ("cdb", cdbs()),
+                        ("parameter_list", parameter_lists())):
         folder = pathlib.Path(sys.argv[1]) / name
         folder.mkdir(parents=True, exist_ok=True)
         for seed, content in seeds:
