@@ -29,12 +29,16 @@ inline constexpr SenseCode kLbaOutOfRange = code(0x21, 0x00);
 inline constexpr SenseCode kInvalidFieldInCdb = code(0x24, 0x00);
 inline constexpr SenseCode kLogicalUnitNotSupported = code(0x25, 0x00);
 inline constexpr SenseCode kInvalidFieldInParameterList = code(0x26, 0x00);
+inline constexpr SenseCode kInvalidReleaseOfReservation = code(0x26, 0x04);
 inline constexpr SenseCode kWriteProtected = code(0x27, 0x00);
 inline constexpr SenseCode kSpaceAllocationFailed = code(0x27, 0x07);
 inline constexpr SenseCode kPowerOnOrReset = code(0x29, 0x00);
 inline constexpr SenseCode kBusDeviceReset = code(0x29, 0x03);
 inline constexpr SenseCode kNexusLoss = code(0x29, 0x07);
 inline constexpr SenseCode kModeParametersChanged = code(0x2a, 0x01);
+inline constexpr SenseCode kReservationsPreempted = code(0x2a, 0x03);
+inline constexpr SenseCode kReservationsReleased = code(0x2a, 0x04);
+inline constexpr SenseCode kRegistrationsPreempted = code(0x2a, 0x05);
 inline constexpr SenseCode kCapacityChanged = code(0x2a, 0x09);
 inline constexpr SenseCode kCommandsCleared = code(0x2f, 0x00);
 inline constexpr SenseCode kSanitizeCommandFailed = code(0x31, 0x03);
@@ -44,6 +48,7 @@ inline constexpr SenseCode kInternalTargetFailure = code(0x44, 0x00);
 inline constexpr SenseCode kProtocolServiceCrcError = code(0x47, 0x05);
 inline constexpr SenseCode kInvalidMessageError = code(0x49, 0x00);
 inline constexpr SenseCode kInitiatorResponseTimeout = code(0x4b, 0x06);
+inline constexpr SenseCode kInsufficientRegistrationResources = code(0x55, 0x04);
 
 }  // namespace peerlane::scsi::sense_codes
 
