@@ -103,6 +103,7 @@ inline constexpr std::size_t kMaxPrefetchBytes = 64u << 20;  // PRE-FETCH: more 
 inline constexpr std::size_t kTurnBytes = 8u << 20;  // a command on a disk that answers at once goes on for so long
                                                      // before it lets others have their turn
 inline constexpr auto kSanitizeLeast = 5s;           // a sanitize operation takes at least so long
+inline constexpr std::size_t kRegistrations = 1024;  // persistent reservation keys of a logical unit
 inline constexpr std::size_t kMaxCdbBytes = 260;     // extended CDBs (SPC-4 §4.2.4)
 inline constexpr std::size_t kMaxParameterListBytes = 64u << 10;  // a parameter list sent with a command
 

@@ -173,9 +173,7 @@ io::Task<bool> AcceptedConnection::open_session(iscsi::LoginResponse& response) 
   SessionIdentity identity{outcome.initiator, outcome.initiator_alias,  outcome.isid,
                            outcome.tsih,      outcome.portal_group_tag, node};
   if (node != nullptr && !legacy.nexus) {
-    std::uint64_t isid = 0;
-    for (const std::uint8_t byte : outcome.isid) isid = isid << 8 | byte;
-    legacy.nexus = node->device.attach({outcome.initiator, isid, outcome.portal_group_tag});
+    legacy.nexus = node->device.attach(identity.nexus());
   }
   session_ =
       std::make_shared<Session>(executor_, buffers_, std::move(identity), legacy.exp_cmd_sn, std::move(legacy.nexus));

@@ -7,15 +7,19 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/bytes.h"
 #include "io/buffer_pool.h"
 #include "io/executor.h"
 #include "io/task.h"
 #include "scsi/sense.h"
+#include "target/nexus_name.h"
 #include "target/task_set.h"
 
 namespace peerlane::target {
+
+class LogicalUnit;
 
 /// How a command ended: its status, and sense data with CHECK CONDITION.
 struct Completion {
@@ -65,6 +69,10 @@ class Command {
   /// Receive Data-Out: the bytes from `offset` on, `length` of them (1 to limits::kMaxBufferBytes), within
   /// data_out_length(). Offsets must be asked for in order and without gaps. Nothing if the task was aborted.
   virtual io::Task<std::optional<io::Buffer>> receive(std::uint64_t offset, std::size_t length) = 0;
+
+  /// Aborts all tasks that these I_T nexuses, of the command's own target, have in `unit`, and waits for their end as
+  /// task management does. None of them is the command's own.
+  virtual io::Task<void> abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit& unit) = 0;
 
  private:
   TaskSet::Place place_;

@@ -33,6 +33,27 @@ std::optional<Completion> check_condition(const CommandContext& context) {
   return std::nullopt;
 }
 
+bool conflicts(const CommandContext& context) {
+  const ConflictSet conflicting = context.nexus.conflicts();
+  if ((conflicting & conflict(context.description.reservation)) == 0) return false;
+  const CdbForm& allowed = context.description.never_conflicts;
+  return allowed.mask == 0 || (context.cdb()[allowed.byte] & allowed.mask) != allowed.value;
+}
+
+/// Unit attentions and reservation conflicts, in the order of SAM-5 §5.3.3: resets, reservation conflict, all others.
+std::optional<Completion> check_nexus(const CommandContext& context) {
+  UnitAttentionQueue& attentions = context.nexus.attentions();
+  const bool pending = attentions.pending() && (context.description.needs & kDespiteAttention) == 0;
+  if (pending) {
+    if (const auto reset = attentions.take_reset()) return Completion::check(*reset);
+  }
+  if (conflicts(context)) return Completion{scsi::Status::kReservationConflict, std::nullopt};
+  if (pending) {
+    if (const auto attention = attentions.take()) return Completion::check(*attention);
+  }
+  return std::nullopt;
+}
+
 std::optional<Completion> check_blocks(CommandContext& context) {
   const CommandDescription& description = context.description;
   context.blocks = scsi::decode_block_cdb(context.cdb());
@@ -63,9 +84,7 @@ std::optional<Completion> check_command(CommandContext& context) {
   if (!offers(context.unit, context.description)) {
     return refuse(scsi::SenseKey::kIllegalRequest, codes::kInvalidOperationCode);
   }
-  if (context.nexus.attentions().pending() && (needs & kDespiteAttention) == 0) {
-    if (const auto attention = context.nexus.attentions().take()) return Completion::check(*attention);
-  }
+  if (const auto attention_or_conflict = check_nexus(context)) return attention_or_conflict;
   if (context.unit.condition().any()) {
     if (const auto refused = check_condition(context)) return refused;
   }

@@ -12,7 +12,7 @@ namespace peerlane::target {
 bool offers(const LogicalUnit& unit, const CommandDescription& description);
 
 /// Nothing if the command may be executed; `context.blocks` is then filled in. Otherwise how it ends: no such command,
-/// unit attention, bits in the CDB that are not allowed, data the wrong way, unit stopped, write protection, medium
+/// unit attention, reservation conflict, bits in the CDB that are not allowed, data the wrong way, unit stopped, write protection, medium
 /// busy, too many blocks, blocks out of range.
 std::optional<Completion> check_command(CommandContext& context);
 

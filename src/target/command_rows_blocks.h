@@ -26,6 +26,7 @@ inline constexpr CommandDescription kBlocks[] = {
     {.operation = Op::kStartStopUnit,
      .name = "START STOP UNIT",
      .reservation = ReservationClass::kWrite,
+     .never_conflicts = {.byte = 4, .mask = 0xf1, .value = 0x01},
      .work = start_stop_unit,
      .usage = {0x1b, 0x01, 0x00, 0x0f, 0xf7, 0x00}},
     {.operation = Op::kReadCapacity10,

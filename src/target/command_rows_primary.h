@@ -9,6 +9,7 @@ inline constexpr CommandDescription kPrimary[] = {
     {.operation = Op::kTestUnitReady,
      .name = "TEST UNIT READY",
      .needs = kNeedsStarted,
+     .reservation = ReservationClass::kUnreserved,
      .answer = test_unit_ready,
      .usage = {0x00}},
     {.operation = Op::kRequestSense,

@@ -10,6 +10,7 @@
 #include "target/command_rows_mode.h"
 #include "target/command_rows_primary.h"
 #include "target/command_rows_provisioning.h"
+#include "target/command_rows_reservation.h"
 
 namespace peerlane::target {
 namespace {
@@ -32,7 +33,8 @@ constexpr auto make_table(const CommandDescription (&... groups)[Sizes]) {
   for (CommandDescription& row : table) row.usage[row.control_byte()] |= scsi::kNaca;
   return table;
 }
-constexpr auto kTable = make_table(rows::kPrimary, rows::kMode, rows::kBlocks, rows::kProvisioning, rows::kMedium);
+constexpr auto kTable =
+    make_table(rows::kPrimary, rows::kMode, rows::kBlocks, rows::kProvisioning, rows::kMedium, rows::kReservation);
 
 constexpr std::size_t kRows = kTable.size();
 constexpr std::uint8_t kNoRow = 0xff;

@@ -18,6 +18,7 @@
 #include "scsi/opcodes.h"
 #include "scsi/sense.h"
 #include "target/command.h"
+#include "target/reservation_class.h"
 
 namespace peerlane::target {
 
@@ -54,11 +55,11 @@ enum Needs : unsigned {
 /// Which way the data go.
 enum class DataDirection : std::uint8_t { kNone, kIn, kOut };
 
-/// How a command fares against another I_T nexus' reservation (SPC-4 table 67, SBC-4 table 13).
-enum class ReservationClass : std::uint8_t {
-  kAllowed,  // never conflicts
-  kRead,     // conflicts with exclusive access
-  kWrite,    // conflicts with write exclusive and exclusive access
+/// A form of a command: those CDBs whose byte, masked, has this value. No mask: none.
+struct CdbForm {
+  std::uint8_t byte = 0;
+  std::uint8_t mask = 0;
+  std::uint8_t value = 0;
 };
 
 struct CommandDescription {
@@ -68,6 +69,7 @@ struct CommandDescription {
   unsigned needs = kNeedsNothing;
   DataDirection direction = DataDirection::kNone;
   ReservationClass reservation = ReservationClass::kAllowed;
+  CdbForm never_conflicts = {};           // a form of the command that is allowed whatever `reservation` says
   scsi::CdbField allocation_length = {};  // no field: all the parameter data are sent
   std::uint64_t most_bytes = 0;           // with kNeedsBlocks: the most that the blocks may make up; 0: no limit
   AnswerHandler answer = nullptr;         // exactly one of these two

@@ -68,6 +68,12 @@ io::Task<Completion> write_same(CommandContext context);
 // --- commands_lba_status.cc ---
 io::Task<Completion> get_lba_status(CommandContext context);
 
+// --- commands_reservation.cc ---
+io::Task<Completion> reserve_unit(CommandContext context);
+io::Task<Completion> release_unit(CommandContext context);
+io::Task<Completion> persistent_reserve_in(CommandContext context);
+io::Task<Completion> persistent_reserve_out(CommandContext context);
+
 // --- commands_common.cc ---
 
 /// Sends the `size` bytes of parameter data at the start of `buffer`, cut to the allocation length of the CDB.

@@ -61,6 +61,9 @@ class Connection {
   void send(const iscsi::DataIn& pdu, ByteView data, io::Buffer buffer);
   void send(const iscsi::ScsiResponse& pdu, ByteView data);
 
+  /// Aborts the tasks of other sessions of the target: those of `nexuses` in `unit` (task_management.cc).
+  io::Task<void> abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit& unit);
+
   /// A Target Transfer Tag that no R2T or NOP-In of late has had; never the reserved one.
   std::uint32_t new_transfer_tag();
 

@@ -174,6 +174,10 @@ io::Task<std::optional<io::Buffer>> IscsiTask::receive(std::uint64_t offset, std
   co_return std::move(buffer);
 }
 
+io::Task<void> IscsiTask::abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit& unit) {
+  return connection_->abort_tasks_of(std::move(nexuses), unit);
+}
+
 io::Task<std::optional<io::Buffer>> IscsiTask::allocate(std::size_t size) {
   if (aborted()) co_return std::nullopt;
   // What is held back for the status must not stay while this waits: many tasks doing so would wait for each other.

@@ -109,6 +109,7 @@ class IscsiTask final : public Command {
   io::Task<std::optional<io::Buffer>> allocate(std::size_t size) override;
   void send(io::Buffer buffer, std::size_t length) override;
   io::Task<std::optional<io::Buffer>> receive(std::uint64_t offset, std::size_t length) override;
+  io::Task<void> abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit& unit) override;
 
  private:
   friend class TaskTable;

@@ -64,7 +64,9 @@ LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUni
       read_only_(options.read_only || capabilities_.read_only),
       write_through_(options.write_through),
       identity_(make_identity(options, device_->identity())),
-      blocks_(device_->geometry().size / block_size_) {}
+      target_ports_(options.target_ports),
+      blocks_(device_->geometry().size / block_size_),
+      reservations_(*this, options.state, fmt::format("reservations-{:016x}", identity_.naa)) {}
 
 LogicalUnit::~LogicalUnit() {
   assert(nexuses_.empty());
@@ -73,12 +75,16 @@ LogicalUnit::~LogicalUnit() {
 std::unique_ptr<ItlNexus> LogicalUnit::attach(NexusView& view) {
   std::unique_ptr<ItlNexus> nexus(new ItlNexus(*this, view));
   nexus->attentions().establish(scsi::sense_codes::kPowerOnOrReset);
-  const std::lock_guard lock(nexuses_mutex_);
-  nexuses_.push_back(nexus.get());
+  {
+    const std::lock_guard lock(nexuses_mutex_);
+    nexuses_.push_back(nexus.get());
+  }
+  reservations_.joined(*nexus);
   return nexus;
 }
 
 void LogicalUnit::detach(const ItlNexus& nexus) {
+  reservations_.leaves(nexus);
   const std::lock_guard lock(nexuses_mutex_);
   std::erase(nexuses_, &nexus);
 }
@@ -119,14 +125,14 @@ io::Task<Completion> LogicalUnit::perform(ItlNexus& nexus, Command& command) {
 void LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {
   descriptor_sense_.store(false, std::memory_order_relaxed);
   set_started(true);
+  reservations_.reset();
   establish(code, requester);
 }
 
 void LogicalUnit::establish(scsi::SenseCode code, const ItlNexus* except) {
-  const std::lock_guard lock(nexuses_mutex_);
-  for (ItlNexus* const nexus : nexuses_) {
-    if (nexus != except) nexus->attentions().establish(code);
-  }
+  for_each_nexus([&](ItlNexus& nexus) {
+    if (&nexus != except) nexus.attentions().establish(code);
+  });
 }
 
 Result<bool> LogicalUnit::check_size() {

@@ -19,7 +19,10 @@
 #include "scsi/sense.h"
 #include "target/background.h"
 #include "target/command.h"
+#include "target/nexus_name.h"
 #include "target/range_lock.h"
+#include "target/reservation_class.h"
+#include "target/reservations.h"
 #include "target/task_set.h"
 #include "target/unit_attention.h"
 #include "target/unit_condition.h"
@@ -28,13 +31,6 @@ namespace peerlane::target {
 
 class LogicalUnit;
 class StateStore;
-
-/// Who an I_T nexus joins (SAM-5 §4.5.5): the initiator port and the target port of a session (RFC 7143 §4.2.7.3).
-struct NexusName {
-  std::string initiator;           // iSCSI name
-  std::uint64_t isid = 0;          // 48 bits; with the name it is the initiator port
-  std::uint16_t portal_group = 1;  // target portal group tag; with the target's name it is the target port
-};
 
 /// What commands may see of the target device around their logical unit, as one I_T nexus is allowed to see it.
 class NexusView {
@@ -59,6 +55,10 @@ class ItlNexus {
   NexusView& view() const { return view_; }
   LogicalUnit& unit() const { return unit_; }
 
+  /// The commands that conflict with reservations now.
+  ConflictSet conflicts() const { return conflicts_.load(std::memory_order_acquire); }
+  void set_conflicts(ConflictSet conflicts) { conflicts_.store(conflicts, std::memory_order_release); }
+
  private:
   friend class LogicalUnit;
   ItlNexus(LogicalUnit& unit, NexusView& view) : unit_(unit), view_(view) {}
@@ -67,15 +67,19 @@ class ItlNexus {
   NexusView& view_;
   UnitAttentionQueue attentions_;
   TaskSet task_set_;
+  std::atomic<ConflictSet> conflicts_{0};
 };
 
 /// What a logical unit is to be, beside the disk.
 struct LogicalUnitOptions {
   std::string target_name;  // iSCSI name of the target device
   scsi::Lun lun;
-  std::string product;          // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
-  bool read_only = false;       // in addition to what the device says
-  bool write_through = false;   // every write reaches stable storage before its status: WCE is 0
+  std::string product;         // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
+  bool read_only = false;      // in addition to what the device says
+  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0
+  /// Relative target port identifiers of the device's ports (SPC-4 §5.12.7, ALL_TG_PT): for now those of an iSCSI
+  /// target are its portal group tags. Empty: that of the nexus that asks is the only one.
+  std::vector<std::uint16_t> target_ports = {};
   StateStore* state = nullptr;  // outlives the unit; null: nothing survives a restart, and no command promises it
 };
 
@@ -96,6 +100,10 @@ class LogicalUnit {
   /// All nexuses are gone and all commands have ended.
   ~LogicalUnit();
 
+  /// Brings back what was kept across a restart. Before the first nexus is attached. Blocks. Errors say what is
+  /// damaged, and what to do.
+  Result<void> load_state() { return reservations_.load(); }
+
   /// A new I_T_L nexus, with the unit attention of a power on pending. `view` outlives it.
   std::unique_ptr<ItlNexus> attach(NexusView& view);
 
@@ -105,8 +113,8 @@ class LogicalUnit {
   io::Task<Completion> execute(ItlNexus& nexus, Command& command);
 
   /// The effects of a logical unit reset (SAM-5 §6.3.3) but for the tasks, which belong to the sessions: mode
-  /// parameters are the saved ones again, the unit is started, and every nexus but `requester` (may be null) has the
-  /// unit attention `code`.
+  /// parameters are the saved ones again, the unit is started, RESERVE is no longer in effect, and every nexus but
+  /// `requester` (may be null) has the unit attention `code`.
   void reset(scsi::SenseCode code, const ItlNexus* requester);
 
   /// Makes a unit attention pending for every nexus but `except` (may be null).
@@ -121,6 +129,13 @@ class LogicalUnit {
   void orphan_begins() { orphans_.fetch_add(1, std::memory_order_acq_rel); }
   void orphan_ended() { orphans_.fetch_sub(1, std::memory_order_acq_rel); }
   bool has_orphans() const { return orphans_.load(std::memory_order_acquire) != 0; }
+
+  /// Calls `visit(ItlNexus&)` for every nexus, none of which comes or goes meanwhile.
+  template <typename Visit>
+  void for_each_nexus(Visit&& visit) {
+    const std::lock_guard lock(nexuses_mutex_);
+    for (ItlNexus* const nexus : nexuses_) visit(*nexus);
+  }
 
   // --- What commands and sessions ask it ---
 
@@ -144,6 +159,9 @@ class LogicalUnit {
   UnitCondition& condition() { return condition_; }
   /// What goes on after the status of its command; has ended before the unit goes.
   Background& background() { return background_; }
+  Reservations& reservations() { return reservations_; }
+  /// See LogicalUnitOptions::target_ports.
+  std::span<const std::uint16_t> target_ports() const { return target_ports_; }
 
  private:
   friend class ItlNexus;
@@ -158,6 +176,7 @@ class LogicalUnit {
   const bool read_only_;
   const bool write_through_;
   const UnitIdentity identity_;
+  const std::vector<std::uint16_t> target_ports_;
   std::atomic<std::uint64_t> blocks_;
   std::atomic<unsigned> orphans_{0};
   std::atomic<bool> started_{true};
@@ -168,6 +187,8 @@ class LogicalUnit {
 
   std::mutex nexuses_mutex_;
   std::vector<ItlNexus*> nexuses_;
+
+  Reservations reservations_;
 };
 
 }  // namespace peerlane::target

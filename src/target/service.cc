@@ -51,7 +51,7 @@ Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration)
     service->cache_ = std::move(*memory);
   }
   for (const auto& node : service->nodes_) {
-    auto opened = service->open_disks(*node);
+    auto opened = service->open_disks(*node, declaration.portals);
     if (!opened) return std::unexpected(opened.error());
   }
   return service;
@@ -77,7 +77,12 @@ Result<void> Service::open_state(const std::string& directory) {
   return {};
 }
 
-Result<void> Service::open_disks(TargetNode& node) {
+Result<void> Service::open_disks(TargetNode& node, const std::vector<PortalDeclaration>& portals) {
+  std::vector<std::uint16_t> ports;
+  for (const PortalDeclaration& portal : portals) {
+    const bool known = std::ranges::find(ports, portal.group_tag) != ports.end();
+    if (node.in_portal_group(portal.group_tag) && !known) ports.push_back(portal.group_tag);
+  }
   for (const LunDeclaration& lun : node.declaration.luns) {
     block::OpenOptions how;
     how.logical_block_size = lun.block_size;
@@ -93,9 +98,15 @@ Result<void> Service::open_disks(TargetNode& node) {
     options.product = lun.name;
     options.read_only = lun.read_only;
     options.write_through = lun.write_through;
+    options.target_ports = ports;
     options.state = state_.get();
     auto filtered = block::add_filters(std::move(*device), lun.filters, cache_.get());
-    node.device.add(options.lun, std::make_unique<LogicalUnit>(std::move(filtered), options));
+    auto unit = std::make_unique<LogicalUnit>(std::move(filtered), options);
+    auto loaded = unit->load_state();
+    if (!loaded) {
+      return fail(loaded.error().code, fmt::format("LUN {} of {}: {}", lun.number, node.name(), loaded.error().text()));
+    }
+    node.device.add(options.lun, std::move(unit));
   }
   return {};
 }

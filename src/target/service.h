@@ -58,7 +58,7 @@ class Service final : public ConnectionHost {
  private:
   explicit Service(const Declaration& declaration);
   Result<void> open_state(const std::string& directory);
-  Result<void> open_disks(TargetNode& node);
+  Result<void> open_disks(TargetNode& node, const std::vector<PortalDeclaration>& portals);
   std::vector<PortalAddress> addresses_of(const TargetNode& node, const io::Stream& stream) const;
 
   std::vector<PortalDeclaration> portals_;

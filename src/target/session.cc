@@ -17,6 +17,10 @@ std::string SessionIdentity::text() const {
                      target != nullptr ? target->name() : "");
 }
 
+NexusName SessionIdentity::nexus() const {
+  return {initiator, get_be48(isid, 0), portal_group};
+}
+
 Session::Session(io::Executor& executor, io::BufferPool& buffers, SessionIdentity identity, iscsi::CmdSn first,
                  std::unique_ptr<Nexus> nexus)
     : executor_(executor),

@@ -34,6 +34,9 @@ struct SessionIdentity {
   std::uint16_t portal_group = 0;
   TargetNode* target = nullptr;  // null: a discovery session
 
+  /// The I_T nexus, if there is a target.
+  NexusName nexus() const;
+
   /// For log lines: "iqn... (ISID ...) at iqn...".
   std::string text() const;
 };

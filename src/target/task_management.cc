@@ -1,6 +1,7 @@
 // Task management functions (RFC 7143 §11.5, SAM-5 §7): each is answered, also when the backend does not let go of a
 // task.
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -139,6 +140,15 @@ io::Task<void> Connection::reset_everywhere(const LogicalUnit& unit) {
   const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
   for (const std::shared_ptr<Session>& session : sessions) {
     std::function<io::Task<void>()> work = [session, &unit] { return reset_in(session, &unit); };
+    co_await io::run_on(executor_, session->executor(), std::move(work));
+  }
+}
+
+io::Task<void> Connection::abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit& unit) {
+  const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
+  for (const std::shared_ptr<Session>& session : sessions) {
+    if (session == session_ || std::ranges::find(nexuses, session->identity().nexus()) == nexuses.end()) continue;
+    std::function<io::Task<void>()> work = [session, &unit] { return abort_in(session, &unit); };
     co_await io::run_on(executor_, session->executor(), std::move(work));
   }
 }

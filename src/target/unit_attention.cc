@@ -33,8 +33,17 @@ void UnitAttentionQueue::establish(scsi::SenseCode code) {
 }
 
 std::optional<scsi::Sense> UnitAttentionQueue::take() {
+  return take(false);
+}
+
+std::optional<scsi::Sense> UnitAttentionQueue::take_reset() {
+  return take(true);
+}
+
+std::optional<scsi::Sense> UnitAttentionQueue::take(bool reset_only) {
   const std::lock_guard lock(mutex_);
   if (count_.load(std::memory_order_relaxed) == 0) return std::nullopt;
+  if (reset_only && !is_reset(codes_[0])) return std::nullopt;
   scsi::Sense sense;
   sense.key = scsi::SenseKey::kUnitAttention;
   sense.code = codes_[0];

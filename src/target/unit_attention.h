@@ -27,10 +27,15 @@ class UnitAttentionQueue {
   /// Takes the oldest; its sense has the key UNIT ATTENTION. Nothing if none is pending.
   std::optional<scsi::Sense> take();
 
+  /// Takes the oldest if it is that of a reset or a lost I_T nexus (29h/xxh), which comes before reservation conflicts
+  /// (SAM-5 §5.3.3).
+  std::optional<scsi::Sense> take_reset();
+
   /// Clears one condition, if it is pending.
   void clear(scsi::SenseCode code);
 
  private:
+  std::optional<scsi::Sense> take(bool reset_only);
   void remove(std::size_t index);
 
   std::atomic<std::size_t> count_{0};  // changed under the lock

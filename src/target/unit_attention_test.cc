@@ -73,5 +73,18 @@ TEST(UnitAttentionQueue, ManyThreadsEstablishWhileOneTakes) {
   EXPECT_FALSE(queue.pending());
 }
 
+TEST(UnitAttentionQueue, ResetsCanBeTakenBeforeOthers) {
+  UnitAttentionQueue queue;
+  EXPECT_FALSE(queue.take_reset());
+  queue.establish(codes::kNexusLoss);
+  queue.establish(codes::kReservationsReleased);
+  const auto reset = queue.take_reset();
+  ASSERT_TRUE(reset);
+  EXPECT_EQ(reset->code, codes::kNexusLoss);
+  EXPECT_EQ(reset->key, scsi::SenseKey::kUnitAttention);
+  EXPECT_FALSE(queue.take_reset());
+  EXPECT_EQ(queue.take()->code, codes::kReservationsReleased);
+}
+
 }  // namespace
 }  // namespace peerlane::target

@@ -18,6 +18,9 @@ from server import Server
 # Test -> what its message must contain: the tests that may skip, each for a reason. None at present.
 SKIPS = {}
 
+# Suites whose commands are of 512 bytes whatever the block size, so that a part of a block would have to be written.
+BLOCKS_OF_512_ONLY = {"SCSI.ProutReserve"}
+
 # A test's name, what it says, and its outcome: on the same line, or at the beginning of a later one.
 TEST = re.compile(r"^  Test: (\S+) \.\.\.(.*?)(?:(?<=\.\.\.)|^)(passed|FAILED)", re.MULTILINE | re.DOTALL)
 SUMMARY = re.compile(r"^\s+tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", re.MULTILINE)
@@ -80,6 +83,8 @@ def main():
         for kind, disk, options in (("RAM, blocks of 512 bytes", "ram:128M", ()),
                                     ("file, blocks of 512 bytes", file, ()),
                                     ("file, blocks of 4096 bytes", file, ("--block-size", "4096"))):
+            if suite in BLOCKS_OF_512_ONLY and "4096" in options:
+                continue
             with open(file, "wb") as handle:
                 handle.truncate(128 << 20)
             complaints += run_on(kind, suite, wanted, disk, options)

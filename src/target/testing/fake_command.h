@@ -50,6 +50,7 @@ class FakeCommand final : public Command {
   std::optional<std::uint64_t> transfer_length() const { return transfer_length_; }
   std::uint64_t received() const { return received_; }        // bytes of Data-Out that were asked for
   std::size_t most_buffers() const { return most_buffers_; }  // that were held at the same time
+  const std::vector<NexusName>& aborted_nexuses() const { return aborted_nexuses_; }
 
   ByteView cdb() const override { return cdb_; }
   TaskAttribute attribute() const override { return attribute_; }
@@ -80,6 +81,11 @@ class FakeCommand final : public Command {
     co_return buffer;
   }
 
+  io::Task<void> abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit&) override {
+    aborted_nexuses_.insert(aborted_nexuses_.end(), nexuses.begin(), nexuses.end());
+    co_return;
+  }
+
  private:
   std::optional<io::Buffer> take(std::size_t size) {
     if (aborted()) return std::nullopt;
@@ -103,6 +109,7 @@ class FakeCommand final : public Command {
   std::uint64_t received_ = 0;
   std::size_t most_buffers_ = 0;
   std::optional<unsigned> buffers_left_;
+  std::vector<NexusName> aborted_nexuses_;
 };
 
 }  // namespace peerlane::target::testing
