@@ -24,6 +24,7 @@ namespace peerlane::admin {
 namespace {
 
 constexpr std::size_t kMaxTextValueBytes = 255;  // RFC 7143 §6.1: values of text keys (TargetAlias, CHAP_N)
+constexpr std::array<std::string_view, 4> kAccessStates = {"optimized", "non-optimized", "standby", "unavailable"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warning", "error"};
 
 /// Turns the tables of one document into a Configuration.
@@ -41,6 +42,7 @@ class Reader {
   void read_target(const toml::table& table);
   void read_target_name(Section& section, target::TargetDeclaration& target);
   void read_portal_groups(Section& section, target::TargetDeclaration& target);
+  void read_port_group(const toml::table& table, target::TargetDeclaration& target);
   void read_access(const toml::table& table, target::AccessDeclaration& access);
   void read_chap(const toml::table& table, const std::string& title, target::Authentication& authentication);
   std::optional<target::ChapAccount> read_account(const toml::table& table, const std::string& title);
@@ -55,6 +57,7 @@ class Reader {
   const ConfigurationContext& context_;
   Configuration& out_;
   bool warned_inline_secret_ = false;
+  std::set<std::uint16_t> groups_;                   // of the portals
   std::vector<std::pair<std::string, bool>> disks_;  // those seen so far, and whether they are written to
 };
 
@@ -113,6 +116,11 @@ void Reader::read_portal(const toml::table& table) {
     if (!parsed) section.report("listen", parsed.error());
   }
   portal.group_tag = static_cast<std::uint16_t>(section.number("group", 1, 0xffff).value_or(1));
+  groups_.insert(portal.group_tag);
+  if (groups_.size() == limits::kPortalGroups + 1) {
+    section.report("group", {fmt::format("there are more than {} portal groups", limits::kPortalGroups),
+                             "let portals share a group: they are one target port then"});
+  }
   const auto same = [&](const target::PortalDeclaration& other) { return portals_collide(portal, other); };
   if (good && std::ranges::any_of(out_.declaration.portals, same)) {
     section.report("listen", {fmt::format("{} is listened on already by a portal above", *listen),
@@ -139,6 +147,7 @@ void Reader::read_target(const toml::table& table) {
     section.report("alias", {"the alias has more than 255 bytes", "choose a shorter one"});
   }
   read_portal_groups(section, target);
+  for (const toml::table* const group : section.tables("port_group")) read_port_group(*group, target);
   if (const toml::table* const access = section.table("access")) read_access(*access, target.access);
   if (const toml::table* const chap = section.table("chap")) read_chap(*chap, "[target.chap]", target.authentication);
   for (const toml::table* const lun : section.tables("lun")) read_lun(*lun, target);
@@ -178,6 +187,32 @@ void Reader::read_portal_groups(Section& section, target::TargetDeclaration& tar
     }
     target.portal_groups.push_back(group);
   }
+}
+
+/// [[target.port_group]]: the asymmetric access state in which a portal group starts.
+void Reader::read_port_group(const toml::table& table, target::TargetDeclaration& target) {
+  Section section = this->section(table, "[[target.port_group]]");
+  target::PortGroupDeclaration group;
+  const auto tag = section.number("group", 1, 0xffff);
+  group.tag = static_cast<std::uint16_t>(tag.value_or(1));
+  if (!section.has("group")) {
+    section.report("group", {"a port group has no group", "write group = 1, the group of a [[portal]]"});
+  }
+  const auto has_group = [&](const target::PortalDeclaration& portal) { return portal.group_tag == group.tag; };
+  if (tag && (!std::ranges::any_of(out_.declaration.portals, has_group) || !reachable_through(target, group.tag))) {
+    section.report("group",
+                   {fmt::format("the target is reachable through no portal of group {}", group.tag),
+                    "name a group that a [[portal]] has, and that portal_groups names if there is such a key"});
+  }
+  const auto same = [&](const target::PortGroupDeclaration& other) { return other.tag == group.tag; };
+  if (tag && std::ranges::any_of(target.access_states, same)) {
+    section.report("group", {fmt::format("group {} is described already", group.tag), "remove one of the two"});
+  }
+  const auto state = section.choice("state", {kAccessStates.begin(), kAccessStates.end()});
+  group.state = static_cast<scsi::AccessState>(state.value_or(0));  // the names are in the order of their values
+  group.preferred = section.flag("preferred").value_or(false);
+  section.finish();
+  target.access_states.push_back(group);
 }
 
 void Reader::read_access(const toml::table& table, target::AccessDeclaration& access) {

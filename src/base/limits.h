@@ -42,6 +42,7 @@ inline constexpr unsigned kSessions = 4096;                    // sessions of a 
 inline constexpr unsigned kLoginsPending = 512;                // connections that have not finished login
 inline constexpr unsigned kUnitAttentions = 16;                // queued unit attentions per I_T_L nexus
 inline constexpr unsigned kLuns = 256;                         // LUNs of a target
+inline constexpr unsigned kPortalGroups = 256;                 // portal groups of a server
 inline constexpr unsigned kThreads = 256;                      // reactors of a server
 inline constexpr std::size_t kMinChapSecretBytes = 12;         // RFC 7143 §9.2.1: 96 bits
 inline constexpr std::size_t kMaxChapSecretBytes = 255;
@@ -100,11 +101,13 @@ inline constexpr std::size_t kMaxCompareBytes =
     512u << 10;  // COMPARE AND WRITE: one half of its data; both have to fit a data buffer
 inline constexpr std::size_t kMaxAtomicBytes = 1u << 20;     // WRITE ATOMIC: what fits a data buffer
 inline constexpr std::size_t kMaxPrefetchBytes = 64u << 20;  // PRE-FETCH: more does not fit, and nothing is done
-inline constexpr std::size_t kTurnBytes = 8u << 20;  // a command on a disk that answers at once goes on for so long
-                                                     // before it lets others have their turn
-inline constexpr auto kSanitizeLeast = 5s;           // a sanitize operation takes at least so long
-inline constexpr std::size_t kRegistrations = 1024;  // persistent reservation keys of a logical unit
-inline constexpr std::size_t kMaxCdbBytes = 260;     // extended CDBs (SPC-4 §4.2.4)
+inline constexpr std::size_t kTurnBytes = 8u << 20;   // a command on a disk that answers at once goes on for so long
+                                                      // before it lets others have their turn
+inline constexpr auto kSanitizeLeast = 5s;            // a sanitize operation takes at least so long
+inline constexpr std::size_t kRegistrations = 1024;   // persistent reservation keys of a logical unit
+inline constexpr std::size_t kIdentifierBytes = 512;  // peripheral device identifying information (SPC-4 §5.6)
+inline constexpr std::size_t kIdentifierTextBytes = 256;  // peripheral device text identifying information, with NUL
+inline constexpr std::size_t kMaxCdbBytes = 260;          // extended CDBs (SPC-4 §4.2.4)
 inline constexpr std::size_t kMaxParameterListBytes = 64u << 10;  // a parameter list sent with a command
 
 }  // namespace peerlane::limits

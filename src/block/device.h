@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,12 @@ struct Extent {
   bool allocated = true;  // false: reads as zeroes and has no space
 };
 
+/// The space that a device takes, in bytes.
+struct Space {
+  std::uint64_t used = 0;
+  std::optional<std::uint64_t> available;  // that its storage still has for it and for others, where that is known
+};
+
 enum class WriteFlags : unsigned char { kNone = 0, kFua = 1 };  // kFua: on stable storage when the write completes
 
 class Device {
@@ -93,6 +100,9 @@ class Device {
   /// extents are found. Needs capability `allocation`.
   virtual io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                            std::size_t most) = 0;
+
+  /// How much space it takes; ENOTSUP where nobody knows. May block for the time of a system call.
+  virtual Result<Space> space() const { return fail(ENOTSUP); }
 
   /// Asks the system for the size now; true if it changed, and geometry() then tells the new one. A device never
   /// shrinks below what is served without an error on the blocks that are gone. May block for the time of a system

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <linux/falloc.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/patience.h"
@@ -121,6 +122,16 @@ Result<std::uint64_t> FileDevice::current_size() const {
   struct stat status{};
   if (fstat(fd(), &status) != 0) return fail(errno);
   return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<Space> FileDevice::space() const {
+  constexpr std::uint64_t kUnit = 512;  // of st_blocks
+  struct stat status{};
+  struct statvfs system{};
+  if (fstat(fd(), &status) != 0) return fail(errno);
+  Space space{.used = static_cast<std::uint64_t>(status.st_blocks) * kUnit, .available = std::nullopt};
+  if (fstatvfs(fd(), &system) == 0) space.available = std::uint64_t{system.f_bavail} * system.f_frsize;
+  return space;
 }
 
 /// lseek answers from what the file system has in memory; it is not worth a trip through another thread.

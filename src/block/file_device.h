@@ -17,6 +17,7 @@ class FileDevice final : public DescriptorDevice {
 
   io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                    std::size_t most) override;
+  Result<Space> space() const override;
 
  private:
   using DescriptorDevice::DescriptorDevice;

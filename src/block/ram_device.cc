@@ -1,6 +1,7 @@
 #include "block/ram_device.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -192,6 +193,14 @@ io::Task<Result<std::vector<Extent>>> RamDevice::allocation(std::uint64_t offset
     offset = stop;
   }
   co_return extents;
+}
+
+Result<Space> RamDevice::space() const {
+  std::uint64_t pages = 0;
+  for (const MapWord& word : map_) {
+    pages += static_cast<std::uint64_t>(std::popcount(word.load(std::memory_order_relaxed)));
+  }
+  return Space{.used = std::min(pages * kPageBytes, size_), .available = std::nullopt};
 }
 
 }  // namespace peerlane::block

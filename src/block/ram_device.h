@@ -40,6 +40,7 @@ class RamDevice final : public Device {
   io::Task<Result<void>> write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) override;
   io::Task<Result<std::vector<Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                    std::size_t most) override;
+  Result<Space> space() const override;
   Result<bool> refresh_size() override { return false; }
 
  private:

@@ -15,6 +15,7 @@ constexpr std::size_t kRemovableByte = 1;
 constexpr std::uint8_t kRemovable = 0x80;
 constexpr std::size_t kVersionByte = 2;
 constexpr std::size_t kFormatByte = 3;
+constexpr std::uint8_t kNormalAca = 0x20;
 constexpr std::uint8_t kHierarchicalLuns = 0x10;
 constexpr std::uint8_t kResponseDataFormat = 0x02;
 constexpr std::size_t kAdditionalLengthByte = 4;
@@ -53,8 +54,8 @@ std::size_t encode_inquiry(const StandardInquiry& inquiry, ByteSpan out) {
   out[0] = encode_peripheral(inquiry.peripheral);
   out[kRemovableByte] = flag(inquiry.removable, kRemovable);
   out[kVersionByte] = inquiry.version;
-  out[kFormatByte] =
-      static_cast<std::uint8_t>(kResponseDataFormat | flag(inquiry.hierarchical_luns, kHierarchicalLuns));
+  out[kFormatByte] = static_cast<std::uint8_t>(kResponseDataFormat | flag(inquiry.normal_aca, kNormalAca) |
+                                               flag(inquiry.hierarchical_luns, kHierarchicalLuns));
   out[kAdditionalLengthByte] = kStandardInquiryBytes - (kAdditionalLengthByte + 1);
   out[kCopyByte] =
       static_cast<std::uint8_t>((inquiry.target_port_groups & kTargetPortGroupsMask) << kTargetPortGroupsShift |
@@ -79,6 +80,7 @@ std::optional<StandardInquiry> decode_inquiry(ByteView bytes) {
   inquiry.peripheral = decode_peripheral(all[0]);
   inquiry.removable = (all[kRemovableByte] & kRemovable) != 0;
   inquiry.version = all[kVersionByte];
+  inquiry.normal_aca = (all[kFormatByte] & kNormalAca) != 0;
   inquiry.hierarchical_luns = (all[kFormatByte] & kHierarchicalLuns) != 0;
   inquiry.target_port_groups =
       static_cast<std::uint8_t>(all[kCopyByte] >> kTargetPortGroupsShift & kTargetPortGroupsMask);

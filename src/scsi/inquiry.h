@@ -19,7 +19,7 @@ enum class PeripheralQualifier : std::uint8_t {
 };
 
 /// PERIPHERAL DEVICE TYPE (SPC-4 table 147), as far as it matters here.
-enum class DeviceType : std::uint8_t { kDirectAccess = 0x00, kUnknown = 0x1f };
+enum class DeviceType : std::uint8_t { kDirectAccess = 0x00, kWellKnown = 0x1e, kUnknown = 0x1f };
 
 /// The first byte of INQUIRY data and of each VPD page.
 struct Peripheral {
@@ -47,6 +47,7 @@ struct StandardInquiry {
   Peripheral peripheral;
   bool removable = false;  // RMB
   std::uint8_t version = kVersionSpc4;
+  bool normal_aca = false;                   // NORMACA: NACA in the control byte is obeyed
   bool hierarchical_luns = false;            // HISUP: LUNs are as in SAM-5 §4.7
   std::uint8_t target_port_groups = 0;       // TPGS: 0 none, 1 implicit, 2 explicit, 3 both
   bool third_party_copy = false;             // 3PC

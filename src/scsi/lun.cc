@@ -48,14 +48,21 @@ std::uint64_t encode_lun(Lun lun) {
   return method << kMethodShift | std::uint64_t{lun.value} << 48;
 }
 
-std::size_t encode_lun_list(std::span<const Lun> luns, ByteSpan out) {
-  const std::size_t list_bytes = luns.size() * kEntryBytes;
+std::size_t encode_lun_list(std::span<const Lun> luns, std::span<const std::uint64_t> others, ByteSpan out) {
+  const std::size_t list_bytes = (luns.size() + others.size()) * kEntryBytes;
   assert(out.size() >= kLunListHeaderBytes + list_bytes);
   put_be32(out, 0, static_cast<std::uint32_t>(list_bytes));
   put_be32(out, 4, 0);
-  for (std::size_t i = 0; i < luns.size(); ++i)
-    put_be64(out, kLunListHeaderBytes + i * kEntryBytes, encode_lun(luns[i]));
-  return kLunListHeaderBytes + list_bytes;
+  std::size_t at = kLunListHeaderBytes;
+  for (const Lun lun : luns) {
+    put_be64(out, at, encode_lun(lun));
+    at += kEntryBytes;
+  }
+  for (const std::uint64_t field : others) {
+    put_be64(out, at, field);
+    at += kEntryBytes;
+  }
+  return at;
 }
 
 std::optional<std::uint64_t> lun_list_entry(ByteView list, std::size_t index) {

@@ -46,8 +46,8 @@ enum class SelectReport : std::uint8_t {
 inline constexpr std::size_t kLunListHeaderBytes = 8;
 
 /// Writes REPORT LUNS parameter data to `out`, which has kLunListHeaderBytes and 8 bytes for each LUN; returns its
-/// size.
-std::size_t encode_lun_list(std::span<const Lun> luns, ByteSpan out);
+/// size. `others` are fields of eight bytes as they are: those of well known logical units.
+std::size_t encode_lun_list(std::span<const Lun> luns, std::span<const std::uint64_t> others, ByteSpan out);
 
 /// Reads the list's fields one by one: the `index`th, or nothing at its end, also where it was cut short.
 std::optional<std::uint64_t> lun_list_entry(ByteView list, std::size_t index);

@@ -49,7 +49,7 @@ TEST(Lun, EncodesAsInitiatorsExpectAndReadsBack) {
 TEST(LunList, IsAsTgtSendsIt) {
   const auto expected = bytes("00 00 00 10 00 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00");
   std::vector<std::uint8_t> out(24, 0xee);
-  EXPECT_EQ(encode_lun_list(std::array{Lun{0}, Lun{1}}, out), 24u);
+  EXPECT_EQ(encode_lun_list(std::array{Lun{0}, Lun{1}}, {}, out), 24u);
   EXPECT_EQ(out, expected);
   EXPECT_EQ(lun_list_entry(expected, 0), 0u);
   EXPECT_EQ(lun_list_entry(expected, 1), 0x0001'0000'0000'0000u);

@@ -34,6 +34,18 @@ constexpr std::uint8_t kSubpageFormat = 0x40;
 constexpr std::size_t kPageHeaderBytes = 2;
 constexpr std::size_t kSubpageHeaderBytes = 4;
 
+// Read-write error recovery page (SBC-4 table 222).
+constexpr std::size_t kRecoveryFlags = 2;
+constexpr std::uint8_t kAwre = 0x80;
+constexpr std::uint8_t kArre = 0x40;
+constexpr std::size_t kReadRetries = 3;
+constexpr std::size_t kWriteRetries = 8;
+
+// Verify error recovery page (SBC-4 table 225).
+constexpr std::size_t kVerifyRetries = 3;
+
+constexpr std::size_t kRecoveryTimeLimit = 10;  // in both
+
 // Caching page (SBC-4 table 218).
 constexpr std::size_t kCachingFlags = 2;
 constexpr std::uint8_t kWce = 0x04;
@@ -41,6 +53,7 @@ constexpr std::uint8_t kRcd = 0x01;
 
 // Control page (SPC-4 table 446).
 constexpr std::size_t kControlFlags = 2;
+constexpr unsigned kTaskSetTypeShift = 5;
 constexpr std::uint8_t kDSense = 0x04;
 constexpr std::uint8_t kGltsd = 0x02;
 constexpr std::size_t kQueueByte = 3;
@@ -53,6 +66,21 @@ constexpr std::size_t kAbortByte = 5;
 constexpr std::uint8_t kTas = 0x40;
 constexpr std::size_t kBusyTimeout = 8;
 
+// Control extension page (SPC-4 table 451).
+constexpr std::size_t kExtensionFlags = 4;
+constexpr std::uint8_t kTcmos = 0x04;
+constexpr std::uint8_t kScsip = 0x02;
+constexpr std::uint8_t kIaluae = 0x01;
+constexpr std::size_t kInitialPriority = 5;
+constexpr std::uint8_t kPriorityMask = 0x0f;
+constexpr std::size_t kMostSense = 6;
+
+// Informational exceptions control page (SPC-4 table 461).
+constexpr std::size_t kExceptionFlags = 2;
+constexpr std::uint8_t kDexcpt = 0x08;
+constexpr std::size_t kExceptionReporting = 3;
+constexpr std::uint8_t kMrieMask = 0x0f;
+
 std::uint8_t device_specific(const ModeHeader& header) {
   return static_cast<std::uint8_t>(flag(header.write_protected, kWriteProtected) | flag(header.dpo_fua, kDpoFua));
 }
@@ -62,12 +90,18 @@ void set_device_specific(std::uint8_t byte, ModeHeader& header) {
   header.dpo_fua = (byte & kDpoFua) != 0;
 }
 
-/// Zeroes a page in page_0 format and writes its header.
+/// Zeroes a page and writes its header, in the format that its code has.
 ByteSpan start_page(ModePageCode code, std::size_t page_bytes, ByteSpan out) {
-  assert(out.size() >= page_bytes && code.subpage == 0);
+  assert(out.size() >= page_bytes);
   std::fill_n(out.begin(), page_bytes, std::uint8_t{0});
   out[0] = code.page;
-  out[1] = static_cast<std::uint8_t>(page_bytes - kPageHeaderBytes);
+  if (code.subpage == 0) {
+    out[1] = static_cast<std::uint8_t>(page_bytes - kPageHeaderBytes);
+  } else {
+    out[0] |= kSubpageFormat;
+    out[1] = code.subpage;
+    put_be16(out, 2, static_cast<std::uint16_t>(page_bytes - kSubpageHeaderBytes));
+  }
   return out.first(page_bytes);
 }
 
@@ -157,6 +191,42 @@ std::optional<ModePageView> first_mode_page(ByteView bytes) {
   return page;
 }
 
+std::size_t mode_page_length_offset(ByteView page) {
+  return (page[0] & kSubpageFormat) != 0 ? 2 : 1;
+}
+
+std::size_t encode_read_write_error_recovery_page(const ReadWriteErrorRecoveryPage& page, ByteSpan out) {
+  const ByteSpan bytes = start_page(kReadWriteErrorRecoveryPage, kReadWriteErrorRecoveryPageBytes, out);
+  bytes[kRecoveryFlags] =
+      static_cast<std::uint8_t>(flag(page.write_reallocation, kAwre) | flag(page.read_reallocation, kArre));
+  bytes[kReadRetries] = page.read_retries;
+  bytes[kWriteRetries] = page.write_retries;
+  put_be16(bytes, kRecoveryTimeLimit, page.recovery_time_limit);
+  return kReadWriteErrorRecoveryPageBytes;
+}
+
+std::optional<ReadWriteErrorRecoveryPage> decode_read_write_error_recovery_page(ByteView page) {
+  if (!is_page(page, kReadWriteErrorRecoveryPage, kReadWriteErrorRecoveryPageBytes)) return std::nullopt;
+  return ReadWriteErrorRecoveryPage{.write_reallocation = (page[kRecoveryFlags] & kAwre) != 0,
+                                    .read_reallocation = (page[kRecoveryFlags] & kArre) != 0,
+                                    .read_retries = page[kReadRetries],
+                                    .write_retries = page[kWriteRetries],
+                                    .recovery_time_limit = get_be16(page, kRecoveryTimeLimit)};
+}
+
+std::size_t encode_verify_error_recovery_page(const VerifyErrorRecoveryPage& page, ByteSpan out) {
+  const ByteSpan bytes = start_page(kVerifyErrorRecoveryPage, kVerifyErrorRecoveryPageBytes, out);
+  bytes[kVerifyRetries] = page.retries;
+  put_be16(bytes, kRecoveryTimeLimit, page.recovery_time_limit);
+  return kVerifyErrorRecoveryPageBytes;
+}
+
+std::optional<VerifyErrorRecoveryPage> decode_verify_error_recovery_page(ByteView page) {
+  if (!is_page(page, kVerifyErrorRecoveryPage, kVerifyErrorRecoveryPageBytes)) return std::nullopt;
+  return VerifyErrorRecoveryPage{.retries = page[kVerifyRetries],
+                                 .recovery_time_limit = get_be16(page, kRecoveryTimeLimit)};
+}
+
 std::size_t encode_caching_page(const CachingPage& page, ByteSpan out) {
   const ByteSpan bytes = start_page(kCachingPage, kCachingPageBytes, out);
   bytes[kCachingFlags] = static_cast<std::uint8_t>(flag(page.write_cache, kWce) | flag(page.read_cache_disabled, kRcd));
@@ -172,7 +242,8 @@ std::optional<CachingPage> decode_caching_page(ByteView page) {
 std::size_t encode_control_page(const ControlPage& page, ByteSpan out) {
   const ByteSpan bytes = start_page(kControlPage, kControlPageBytes, out);
   bytes[kControlFlags] =
-      static_cast<std::uint8_t>(flag(page.descriptor_sense, kDSense) | flag(page.global_logging_disabled, kGltsd));
+      static_cast<std::uint8_t>(page.task_set_type << kTaskSetTypeShift | flag(page.descriptor_sense, kDSense) |
+                                flag(page.global_logging_disabled, kGltsd));
   bytes[kQueueByte] = static_cast<std::uint8_t>(page.queue_algorithm << kQueueAlgorithmShift |
                                                 (page.queue_error & kQerrMask) << kQerrShift);
   bytes[kProtectByte] = flag(page.software_write_protect, kSwp);
@@ -184,6 +255,7 @@ std::size_t encode_control_page(const ControlPage& page, ByteSpan out) {
 std::optional<ControlPage> decode_control_page(ByteView page) {
   if (!is_page(page, kControlPage, kBusyTimeout + 2)) return std::nullopt;
   return ControlPage{
+      .task_set_type = static_cast<std::uint8_t>(page[kControlFlags] >> kTaskSetTypeShift),
       .descriptor_sense = (page[kControlFlags] & kDSense) != 0,
       .global_logging_disabled = (page[kControlFlags] & kGltsd) != 0,
       .queue_algorithm = static_cast<std::uint8_t>(page[kQueueByte] >> kQueueAlgorithmShift),
@@ -191,6 +263,42 @@ std::optional<ControlPage> decode_control_page(ByteView page) {
       .task_aborted_status = (page[kAbortByte] & kTas) != 0,
       .software_write_protect = (page[kProtectByte] & kSwp) != 0,
       .busy_timeout = get_be16(page, kBusyTimeout),
+  };
+}
+
+std::size_t encode_control_extension_page(const ControlExtensionPage& page, ByteSpan out) {
+  const ByteSpan bytes = start_page(kControlExtensionPage, kControlExtensionPageBytes, out);
+  bytes[kExtensionFlags] = static_cast<std::uint8_t>(flag(page.timestamp_by_other_means, kTcmos) |
+                                                     flag(page.set_timestamp_precedence, kScsip) |
+                                                     flag(page.implicit_access_enabled, kIaluae));
+  bytes[kInitialPriority] = page.initial_priority & kPriorityMask;
+  bytes[kMostSense] = page.most_sense_bytes;
+  return kControlExtensionPageBytes;
+}
+
+std::optional<ControlExtensionPage> decode_control_extension_page(ByteView page) {
+  if (!is_page(page, kControlExtensionPage, kMostSense + 1)) return std::nullopt;
+  return ControlExtensionPage{
+      .timestamp_by_other_means = (page[kExtensionFlags] & kTcmos) != 0,
+      .set_timestamp_precedence = (page[kExtensionFlags] & kScsip) != 0,
+      .implicit_access_enabled = (page[kExtensionFlags] & kIaluae) != 0,
+      .initial_priority = static_cast<std::uint8_t>(page[kInitialPriority] & kPriorityMask),
+      .most_sense_bytes = page[kMostSense],
+  };
+}
+
+std::size_t encode_informational_exceptions_page(const InformationalExceptionsPage& page, ByteSpan out) {
+  const ByteSpan bytes = start_page(kInformationalExceptionsPage, kInformationalExceptionsPageBytes, out);
+  bytes[kExceptionFlags] = flag(page.disabled, kDexcpt);
+  bytes[kExceptionReporting] = page.reporting & kMrieMask;
+  return kInformationalExceptionsPageBytes;
+}
+
+std::optional<InformationalExceptionsPage> decode_informational_exceptions_page(ByteView page) {
+  if (!is_page(page, kInformationalExceptionsPage, kExceptionReporting + 1)) return std::nullopt;
+  return InformationalExceptionsPage{
+      .disabled = (page[kExceptionFlags] & kDexcpt) != 0,
+      .reporting = static_cast<std::uint8_t>(page[kExceptionReporting] & kMrieMask),
   };
 }
 

@@ -66,7 +66,15 @@ enum class OperationCode : std::uint8_t {
 inline constexpr std::uint16_t kReadCapacity16 = 0x10;
 inline constexpr std::uint16_t kGetLbaStatus = 0x12;
 /// Service actions of MAINTENANCE IN.
+inline constexpr std::uint16_t kReportIdentifyingInformation = 0x05;
+inline constexpr std::uint16_t kReportTargetPortGroups = 0x0a;
 inline constexpr std::uint16_t kReportSupportedOperationCodes = 0x0c;
+inline constexpr std::uint16_t kReportSupportedTaskManagementFunctions = 0x0d;
+inline constexpr std::uint16_t kReportTimestamp = 0x0f;
+/// Service actions of MAINTENANCE OUT.
+inline constexpr std::uint16_t kSetIdentifyingInformation = 0x06;
+inline constexpr std::uint16_t kSetTargetPortGroups = 0x0a;
+inline constexpr std::uint16_t kSetTimestamp = 0x0f;
 /// Service actions of SANITIZE.
 inline constexpr std::uint16_t kSanitizeOverwrite = 0x01;
 inline constexpr std::uint16_t kSanitizeBlockErase = 0x02;

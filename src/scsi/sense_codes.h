@@ -16,6 +16,9 @@ constexpr SenseCode code(std::uint8_t asc, std::uint8_t ascq) {
 
 inline constexpr SenseCode kNone = code(0x00, 0x00);
 inline constexpr SenseCode kInitializingCommandRequired = code(0x04, 0x02);
+inline constexpr SenseCode kAccessStateTransition = code(0x04, 0x0a);
+inline constexpr SenseCode kTargetPortStandby = code(0x04, 0x0b);
+inline constexpr SenseCode kTargetPortUnavailable = code(0x04, 0x0c);
 inline constexpr SenseCode kSanitizeInProgress = code(0x04, 0x1b);
 inline constexpr SenseCode kWriteError = code(0x0c, 0x00);
 inline constexpr SenseCode kUnexpectedUnsolicitedData = code(0x0c, 0x0c);
@@ -31,18 +34,24 @@ inline constexpr SenseCode kLogicalUnitNotSupported = code(0x25, 0x00);
 inline constexpr SenseCode kInvalidFieldInParameterList = code(0x26, 0x00);
 inline constexpr SenseCode kInvalidReleaseOfReservation = code(0x26, 0x04);
 inline constexpr SenseCode kWriteProtected = code(0x27, 0x00);
+inline constexpr SenseCode kSoftwareWriteProtected = code(0x27, 0x02);
 inline constexpr SenseCode kSpaceAllocationFailed = code(0x27, 0x07);
 inline constexpr SenseCode kPowerOnOrReset = code(0x29, 0x00);
 inline constexpr SenseCode kBusDeviceReset = code(0x29, 0x03);
 inline constexpr SenseCode kNexusLoss = code(0x29, 0x07);
 inline constexpr SenseCode kModeParametersChanged = code(0x2a, 0x01);
+inline constexpr SenseCode kLogParametersChanged = code(0x2a, 0x02);
 inline constexpr SenseCode kReservationsPreempted = code(0x2a, 0x03);
 inline constexpr SenseCode kReservationsReleased = code(0x2a, 0x04);
 inline constexpr SenseCode kRegistrationsPreempted = code(0x2a, 0x05);
+inline constexpr SenseCode kAccessStateChanged = code(0x2a, 0x06);
 inline constexpr SenseCode kCapacityChanged = code(0x2a, 0x09);
+inline constexpr SenseCode kTimestampChanged = code(0x2a, 0x10);
 inline constexpr SenseCode kCommandsCleared = code(0x2f, 0x00);
 inline constexpr SenseCode kSanitizeCommandFailed = code(0x31, 0x03);
 inline constexpr SenseCode kSavingParametersNotSupported = code(0x39, 0x00);
+inline constexpr SenseCode kSelfTestFailed = code(0x3e, 0x03);
+inline constexpr SenseCode kDeviceIdentifierChanged = code(0x3f, 0x05);
 inline constexpr SenseCode kReportedLunsChanged = code(0x3f, 0x0e);
 inline constexpr SenseCode kInternalTargetFailure = code(0x44, 0x00);
 inline constexpr SenseCode kProtocolServiceCrcError = code(0x47, 0x05);
@@ -70,10 +79,11 @@ inline Sense invalid_field_in_cdb(std::size_t byte, std::optional<std::uint8_t> 
   return sense;
 }
 
-/// INVALID FIELD IN PARAMETER LIST: the field that starts with byte `byte`.
-inline Sense invalid_field_in_parameter_list(std::size_t byte) {
+/// INVALID FIELD IN PARAMETER LIST: the field whose most significant bit is `bit` of byte `byte`, or which starts with
+/// that whole byte.
+inline Sense invalid_field_in_parameter_list(std::size_t byte, std::optional<std::uint8_t> bit = std::nullopt) {
   Sense sense = illegal_request(sense_codes::kInvalidFieldInParameterList);
-  sense.field = FieldPointer{.in_cdb = false, .bit = std::nullopt, .byte = static_cast<std::uint16_t>(byte)};
+  sense.field = FieldPointer{.in_cdb = false, .bit = bit, .byte = static_cast<std::uint16_t>(byte)};
   return sense;
 }
 

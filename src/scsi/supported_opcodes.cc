@@ -19,16 +19,21 @@ constexpr std::uint8_t kOneTimeoutsPresent = 0x80;
 constexpr std::uint8_t kSupportMask = 0x07;
 constexpr std::size_t kCdbSize = 2;
 
-/// A command timeouts descriptor (SPC-4 table 287) of all zeroes: no timeouts are stated.
-std::size_t put_timeouts(ByteSpan out) {
+// Command timeouts descriptor (SPC-4 table 297).
+constexpr std::size_t kNominalTimeout = 4;
+constexpr std::size_t kRecommendedTimeout = 8;
+
+std::size_t put_timeouts(const CommandTimeouts& timeouts, ByteSpan out) {
   std::fill_n(out.begin(), kCommandTimeoutsBytes, std::uint8_t{0});
   put_be16(out, 0, kCommandTimeoutsBytes - 2);
+  put_be32(out, kNominalTimeout, timeouts.nominal);
+  put_be32(out, kRecommendedTimeout, timeouts.recommended);
   return kCommandTimeoutsBytes;
 }
 
 }  // namespace
 
-bool SupportedCommandsWriter::add(const SupportedCommand& command) {
+bool SupportedCommandsWriter::add(const SupportedCommand& command, const CommandTimeouts& timeouts) {
   const std::size_t bytes = kSupportedCommandBytes + (timeouts_ ? kCommandTimeoutsBytes : 0);
   if (size_ + bytes > out_.size()) return false;
   const ByteSpan descriptor = out_.subspan(size_, bytes);
@@ -38,7 +43,7 @@ bool SupportedCommandsWriter::add(const SupportedCommand& command) {
   descriptor[kFlags] =
       static_cast<std::uint8_t>((command.service_action ? kHasServiceAction : 0) | (timeouts_ ? kTimeoutsPresent : 0));
   put_be16(descriptor, kCdbLength, command.cdb_length);
-  if (timeouts_) put_timeouts(descriptor.subspan(kSupportedCommandBytes));
+  if (timeouts_) put_timeouts(timeouts, descriptor.subspan(kSupportedCommandBytes));
   size_ += bytes;
   return true;
 }
@@ -74,7 +79,7 @@ std::size_t encode_command_support(const CommandSupport& command, bool timeouts,
   put_be16(out, kCdbSize, static_cast<std::uint16_t>(command.usage.size()));
   std::ranges::copy(command.usage, out.subspan(kOneCommandHeaderBytes).begin());
   std::size_t size = kOneCommandHeaderBytes + command.usage.size();
-  if (with_timeouts) size += put_timeouts(out.subspan(size));
+  if (with_timeouts) size += put_timeouts(command.timeouts, out.subspan(size));
   return size;
 }
 
@@ -82,8 +87,13 @@ std::optional<CommandSupport> decode_command_support(ByteView bytes) {
   if (bytes.size() < kOneCommandHeaderBytes) return std::nullopt;
   const std::size_t cdb_size = get_be16(bytes, kCdbSize);
   if (cdb_size > bytes.size() - kOneCommandHeaderBytes) return std::nullopt;
-  return CommandSupport{.support = static_cast<Support>(bytes[1] & kSupportMask),
-                        .usage = bytes.subspan(kOneCommandHeaderBytes, cdb_size)};
+  CommandSupport command{.support = static_cast<Support>(bytes[1] & kSupportMask),
+                         .usage = bytes.subspan(kOneCommandHeaderBytes, cdb_size)};
+  const ByteView rest = bytes.subspan(kOneCommandHeaderBytes + cdb_size);
+  if ((bytes[1] & kOneTimeoutsPresent) != 0 && rest.size() >= kCommandTimeoutsBytes) {
+    command.timeouts = {get_be32(rest, kNominalTimeout), get_be32(rest, kRecommendedTimeout)};
+  }
+  return command;
 }
 
 }  // namespace peerlane::scsi

@@ -13,12 +13,16 @@ namespace {
 constexpr std::size_t kPageCode = 1;
 constexpr std::size_t kPageLength = 2;
 
-/// Starts a page of `body_bytes` after its header, zeroed, and gives that body.
-ByteSpan start_page(Peripheral peripheral, VpdPage page, std::size_t body_bytes, ByteSpan out) {
-  assert(out.size() >= kVpdHeaderBytes + body_bytes);
+void put_header(Peripheral peripheral, VpdPage page, std::size_t body_bytes, ByteSpan out) {
   out[0] = encode_peripheral(peripheral);
   out[kPageCode] = static_cast<std::uint8_t>(page);
   put_be16(out, kPageLength, static_cast<std::uint16_t>(body_bytes));
+}
+
+/// Starts a page of `body_bytes` after its header, zeroed, and gives that body.
+ByteSpan start_page(Peripheral peripheral, VpdPage page, std::size_t body_bytes, ByteSpan out) {
+  assert(out.size() >= kVpdHeaderBytes + body_bytes);
+  put_header(peripheral, page, body_bytes, out);
   const ByteSpan body = out.subspan(kVpdHeaderBytes, body_bytes);
   std::ranges::fill(body, std::uint8_t{0});
   return body;
@@ -46,6 +50,32 @@ constexpr std::uint8_t kAssociationMask = 0x03;
 constexpr std::uint8_t kDesignatorTypeMask = 0x0f;
 constexpr std::size_t kDesignatorLength = 3;
 constexpr std::size_t kMostDesignatorBytes = 255;
+
+// Extended INQUIRY data (SPC-4 table 546), offsets from the body's start.
+constexpr std::size_t kExtendedInquiryBytes = 0x3c;
+constexpr std::size_t kAttributes = 1;
+constexpr std::uint8_t kHeadSup = 0x04;
+constexpr std::uint8_t kOrdSup = 0x02;
+constexpr std::uint8_t kSimpSup = 0x01;
+constexpr std::size_t kCaches = 2;
+constexpr std::uint8_t kNvSup = 0x02;
+constexpr std::uint8_t kVSup = 0x01;
+constexpr std::size_t kClearing = 3;
+constexpr std::uint8_t kLuiclr = 0x01;
+constexpr std::size_t kMaxSense = 9;
+
+// Mode page policy descriptor (SPC-4 table 554).
+constexpr std::size_t kPolicyBytes = 4;
+constexpr std::uint8_t kPolicyPageMask = 0x3f;
+constexpr std::uint8_t kMlus = 0x80;
+constexpr std::uint8_t kPolicyMask = 0x03;
+
+// SCSI port descriptor (SPC-4 table 566): before and after the initiator port's TransportID, of which there is none.
+constexpr std::size_t kPortIdentifier = 2;
+constexpr std::size_t kInitiatorPortLength = 6;
+constexpr std::size_t kPortHeaderBytes = 8;
+constexpr std::size_t kTargetPortLength = 2;  // from there on
+constexpr std::size_t kTargetPortHeaderBytes = 4;
 
 // Block limits (SBC-4 table 234), offsets from the body's start.
 constexpr std::size_t kBlockLimitsBytes = 0x3c;
@@ -81,6 +111,46 @@ constexpr std::uint8_t kLbprz = 0x04;
 constexpr std::uint8_t kAncSup = 0x02;
 constexpr std::size_t kProvisioningType = 2;
 constexpr std::uint8_t kProvisioningTypeMask = 0x07;
+
+std::size_t designator_bytes(const Designator& designator) {
+  return kDesignatorHeaderBytes + designator.bytes.size();
+}
+
+/// Writes the designation descriptors up to the first that does not fit; gives their size.
+std::size_t put_designators(std::span<const Designator> designators, ByteSpan out) {
+  ByteSpan rest = out;
+  for (const Designator& designator : designators) {
+    if (designator.bytes.size() > kMostDesignatorBytes || designator_bytes(designator) > rest.size()) break;
+    rest[0] = static_cast<std::uint8_t>(unsigned{designator.protocol.value_or(0)} << kProtocolShift |
+                                        static_cast<unsigned>(designator.code_set));
+    rest[1] = static_cast<std::uint8_t>(flag(designator.protocol.has_value(), kProtocolValid) |
+                                        static_cast<unsigned>(designator.association) << kAssociationShift |
+                                        static_cast<unsigned>(designator.type));
+    rest[2] = 0;
+    rest[kDesignatorLength] = static_cast<std::uint8_t>(designator.bytes.size());
+    std::ranges::copy(designator.bytes, rest.subspan(kDesignatorHeaderBytes).begin());
+    rest = rest.subspan(designator_bytes(designator));
+  }
+  return out.size() - rest.size();
+}
+
+std::vector<Designator> get_designators(ByteView rest) {
+  std::vector<Designator> designators;
+  while (rest.size() >= kDesignatorHeaderBytes) {
+    const std::size_t size = kDesignatorHeaderBytes + rest[kDesignatorLength];
+    if (size > rest.size()) break;
+    Designator designator;
+    designator.code_set = static_cast<CodeSet>(rest[0] & kCodeSetMask);
+    if ((rest[1] & kProtocolValid) != 0) designator.protocol = static_cast<std::uint8_t>(rest[0] >> kProtocolShift);
+    designator.association = static_cast<Association>(rest[1] >> kAssociationShift & kAssociationMask);
+    designator.type = static_cast<DesignatorType>(rest[1] & kDesignatorTypeMask);
+    const ByteView bytes = rest.subspan(kDesignatorHeaderBytes, size - kDesignatorHeaderBytes);
+    designator.bytes.assign(bytes.begin(), bytes.end());
+    designators.push_back(std::move(designator));
+    rest = rest.subspan(size);
+  }
+  return designators;
+}
 
 }  // namespace
 
@@ -159,47 +229,100 @@ Designator scsi_name_designator(Association association, std::string_view name) 
 }
 
 std::size_t encode_device_identification(Peripheral peripheral, std::span<const Designator> designators, ByteSpan out) {
-  std::size_t body_bytes = 0;
-  std::size_t count = 0;
-  for (const Designator& designator : designators) {
-    const std::size_t size = kDesignatorHeaderBytes + designator.bytes.size();
-    if (designator.bytes.size() > kMostDesignatorBytes || kVpdHeaderBytes + body_bytes + size > out.size()) break;
-    body_bytes += size;
-    ++count;
-  }
-  ByteSpan rest = start_page(peripheral, VpdPage::kDeviceIdentification, body_bytes, out);
-  for (const Designator& designator : designators.first(count)) {
-    rest[0] = static_cast<std::uint8_t>(unsigned{designator.protocol.value_or(0)} << kProtocolShift |
-                                        static_cast<unsigned>(designator.code_set));
-    rest[1] = static_cast<std::uint8_t>(flag(designator.protocol.has_value(), kProtocolValid) |
-                                        static_cast<unsigned>(designator.association) << kAssociationShift |
-                                        static_cast<unsigned>(designator.type));
-    rest[kDesignatorLength] = static_cast<std::uint8_t>(designator.bytes.size());
-    std::ranges::copy(designator.bytes, rest.subspan(kDesignatorHeaderBytes).begin());
-    rest = rest.subspan(kDesignatorHeaderBytes + designator.bytes.size());
-  }
-  return kVpdHeaderBytes + body_bytes;
+  const std::size_t size = put_designators(designators, out.subspan(kVpdHeaderBytes));
+  put_header(peripheral, VpdPage::kDeviceIdentification, size, out);
+  return kVpdHeaderBytes + size;
 }
 
 std::optional<std::vector<Designator>> decode_device_identification(ByteView page) {
   const auto body = body_of(page, VpdPage::kDeviceIdentification, 0);
   if (!body) return std::nullopt;
-  std::vector<Designator> designators;
-  ByteView rest = *body;
-  while (rest.size() >= kDesignatorHeaderBytes) {
-    const std::size_t size = kDesignatorHeaderBytes + rest[kDesignatorLength];
-    if (size > rest.size()) break;
-    Designator designator;
-    designator.code_set = static_cast<CodeSet>(rest[0] & kCodeSetMask);
-    if ((rest[1] & kProtocolValid) != 0) designator.protocol = static_cast<std::uint8_t>(rest[0] >> kProtocolShift);
-    designator.association = static_cast<Association>(rest[1] >> kAssociationShift & kAssociationMask);
-    designator.type = static_cast<DesignatorType>(rest[1] & kDesignatorTypeMask);
-    const ByteView bytes = rest.subspan(kDesignatorHeaderBytes, size - kDesignatorHeaderBytes);
-    designator.bytes.assign(bytes.begin(), bytes.end());
-    designators.push_back(std::move(designator));
-    rest = rest.subspan(size);
+  return get_designators(*body);
+}
+
+std::size_t encode_extended_inquiry(Peripheral peripheral, const ExtendedInquiry& inquiry, ByteSpan out) {
+  const ByteSpan body = start_page(peripheral, VpdPage::kExtendedInquiry, kExtendedInquiryBytes, out);
+  body[kAttributes] = static_cast<std::uint8_t>(flag(inquiry.head_of_queue, kHeadSup) | flag(inquiry.ordered, kOrdSup) |
+                                                flag(inquiry.simple, kSimpSup));
+  body[kCaches] =
+      static_cast<std::uint8_t>(flag(inquiry.nonvolatile_cache, kNvSup) | flag(inquiry.volatile_cache, kVSup));
+  body[kClearing] = flag(inquiry.luns_changed_once, kLuiclr);
+  body[kMaxSense] = inquiry.max_sense_bytes;
+  return kVpdHeaderBytes + body.size();
+}
+
+std::optional<ExtendedInquiry> decode_extended_inquiry(ByteView page) {
+  const auto body = body_of(page, VpdPage::kExtendedInquiry, kMaxSense + 1);
+  if (!body) return std::nullopt;
+  const ByteView bytes = *body;
+  return ExtendedInquiry{
+      .head_of_queue = (bytes[kAttributes] & kHeadSup) != 0,
+      .ordered = (bytes[kAttributes] & kOrdSup) != 0,
+      .simple = (bytes[kAttributes] & kSimpSup) != 0,
+      .volatile_cache = (bytes[kCaches] & kVSup) != 0,
+      .nonvolatile_cache = (bytes[kCaches] & kNvSup) != 0,
+      .luns_changed_once = (bytes[kClearing] & kLuiclr) != 0,
+      .max_sense_bytes = bytes[kMaxSense],
+  };
+}
+
+std::size_t encode_mode_page_policy(Peripheral peripheral, std::span<const ModePagePolicy> policies, ByteSpan out) {
+  ByteSpan rest = start_page(peripheral, VpdPage::kModePagePolicy, policies.size() * kPolicyBytes, out);
+  for (const ModePagePolicy& policy : policies) {
+    rest[0] = policy.page;
+    rest[1] = policy.subpage;
+    rest[2] = static_cast<std::uint8_t>(flag(policy.several_units, kMlus) | static_cast<unsigned>(policy.policy));
+    rest = rest.subspan(kPolicyBytes);
   }
-  return designators;
+  return kVpdHeaderBytes + policies.size() * kPolicyBytes;
+}
+
+std::optional<std::vector<ModePagePolicy>> decode_mode_page_policy(ByteView page) {
+  const auto body = body_of(page, VpdPage::kModePagePolicy, 0);
+  if (!body) return std::nullopt;
+  std::vector<ModePagePolicy> policies;
+  for (ByteView rest = *body; rest.size() >= kPolicyBytes; rest = rest.subspan(kPolicyBytes)) {
+    policies.push_back({.page = static_cast<std::uint8_t>(rest[0] & kPolicyPageMask),
+                        .subpage = rest[1],
+                        .several_units = (rest[2] & kMlus) != 0,
+                        .policy = static_cast<ModePolicy>(rest[2] & kPolicyMask)});
+  }
+  return policies;
+}
+
+std::size_t encode_scsi_ports(Peripheral peripheral, std::span<const ScsiPort> ports, ByteSpan out) {
+  constexpr std::size_t kHeaders = kPortHeaderBytes + kTargetPortHeaderBytes;
+  std::size_t size = kVpdHeaderBytes;
+  for (const ScsiPort& port : ports) {
+    std::size_t wanted = kHeaders;
+    for (const Designator& designator : port.designators) wanted += designator_bytes(designator);
+    if (size + wanted > out.size()) break;
+    const ByteSpan descriptor = out.subspan(size, wanted);
+    std::fill_n(descriptor.begin(), kHeaders, std::uint8_t{0});
+    put_be16(descriptor, kPortIdentifier, port.relative_identifier);
+    put_be16(descriptor, kPortHeaderBytes + kTargetPortLength, static_cast<std::uint16_t>(wanted - kHeaders));
+    put_designators(port.designators, descriptor.subspan(kHeaders));
+    size += wanted;
+  }
+  put_header(peripheral, VpdPage::kScsiPorts, size - kVpdHeaderBytes, out);
+  return size;
+}
+
+std::optional<std::vector<ScsiPort>> decode_scsi_ports(ByteView page) {
+  const auto body = body_of(page, VpdPage::kScsiPorts, 0);
+  if (!body) return std::nullopt;
+  std::vector<ScsiPort> ports;
+  ByteView rest = *body;
+  while (rest.size() >= kPortHeaderBytes) {
+    const std::uint16_t identifier = get_be16(rest, kPortIdentifier);
+    const std::size_t headers = kPortHeaderBytes + get_be16(rest, kInitiatorPortLength) + kTargetPortHeaderBytes;
+    if (headers > rest.size()) break;
+    const std::size_t size = get_be16(rest, headers - kTargetPortHeaderBytes + kTargetPortLength);
+    if (size > rest.size() - headers) break;
+    ports.push_back({identifier, get_designators(rest.subspan(headers, size))});
+    rest = rest.subspan(headers + size);
+  }
+  return ports;
 }
 
 std::size_t encode_block_limits(Peripheral peripheral, const BlockLimits& limits, ByteSpan out) {

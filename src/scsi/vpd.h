@@ -21,6 +21,9 @@ enum class VpdPage : std::uint8_t {
   kSupportedPages = 0x00,
   kUnitSerialNumber = 0x80,
   kDeviceIdentification = 0x83,
+  kExtendedInquiry = 0x86,
+  kModePagePolicy = 0x87,
+  kScsiPorts = 0x88,
   kBlockLimits = 0xb0,
   kBlockDeviceCharacteristics = 0xb1,
   kLogicalBlockProvisioning = 0xb2,
@@ -96,6 +99,54 @@ Designator scsi_name_designator(Association association, std::string_view name);
 /// Writes the descriptors up to the first that does not fit.
 std::size_t encode_device_identification(Peripheral peripheral, std::span<const Designator> designators, ByteSpan out);
 std::optional<std::vector<Designator>> decode_device_identification(ByteView page);
+
+// --- 86h: extended INQUIRY data (SPC-4 §7.8.7) ---
+
+struct ExtendedInquiry {
+  bool head_of_queue = false;  // HEADSUP, ORDSUP, SIMPSUP: the task attributes that are obeyed
+  bool ordered = false;
+  bool simple = false;
+  bool volatile_cache = false;       // V_SUP
+  bool nonvolatile_cache = false;    // NV_SUP
+  bool luns_changed_once = false;    // LUICLR: REPORTED LUNS DATA HAS CHANGED is cleared in all logical units at once
+  std::uint8_t max_sense_bytes = 0;  // MAXIMUM SUPPORTED SENSE DATA LENGTH
+
+  friend bool operator==(const ExtendedInquiry&, const ExtendedInquiry&) = default;
+};
+
+std::size_t encode_extended_inquiry(Peripheral peripheral, const ExtendedInquiry& inquiry, ByteSpan out);
+std::optional<ExtendedInquiry> decode_extended_inquiry(ByteView page);
+
+// --- 87h: mode page policy (SPC-4 §7.8.10) ---
+
+/// MODE PAGE POLICY: for whom there is a copy of a mode page.
+enum class ModePolicy : std::uint8_t { kShared = 0, kPerTargetPort = 1, kPerNexus = 3 };
+
+/// The policy of one page, or of all (page 3Fh, subpage FFh).
+struct ModePagePolicy {
+  std::uint8_t page = 0x3f;
+  std::uint8_t subpage = 0xff;
+  bool several_units = false;  // MLUS: shared with other logical units
+  ModePolicy policy = ModePolicy::kShared;
+
+  friend bool operator==(const ModePagePolicy&, const ModePagePolicy&) = default;
+};
+
+std::size_t encode_mode_page_policy(Peripheral peripheral, std::span<const ModePagePolicy> policies, ByteSpan out);
+std::optional<std::vector<ModePagePolicy>> decode_mode_page_policy(ByteView page);
+
+// --- 88h: SCSI ports (SPC-4 §7.8.15) ---
+
+struct ScsiPort {
+  std::uint16_t relative_identifier = 0;
+  std::vector<Designator> designators;  // of the target port
+
+  friend bool operator==(const ScsiPort&, const ScsiPort&) = default;
+};
+
+/// Writes the ports up to the first that does not fit.
+std::size_t encode_scsi_ports(Peripheral peripheral, std::span<const ScsiPort> ports, ByteSpan out);
+std::optional<std::vector<ScsiPort>> decode_scsi_ports(ByteView page);
 
 // --- B0h: block limits (SBC-4 §6.6.4) ---
 

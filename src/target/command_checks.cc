@@ -54,6 +54,32 @@ std::optional<Completion> check_nexus(const CommandContext& context) {
   return std::nullopt;
 }
 
+/// What the state of the target port lets through (SPC-4 §5.16.2.4).
+std::optional<Completion> check_access(const CommandContext& context) {
+  const AccessNeed needed = context.description.access;
+  switch (context.nexus.access_state()) {
+    case scsi::AccessState::kStandby:
+      if (needed >= AccessNeed::kStandby) break;
+      return refuse(scsi::SenseKey::kNotReady, codes::kTargetPortStandby);
+    case scsi::AccessState::kUnavailable:
+      if (needed >= AccessNeed::kUnavailable) break;
+      return refuse(scsi::SenseKey::kNotReady, codes::kTargetPortUnavailable);
+    case scsi::AccessState::kTransitioning:
+      if (needed >= AccessNeed::kTransitioning) break;
+      return refuse(scsi::SenseKey::kNotReady, codes::kAccessStateTransition);
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+/// Writing may be refused for good, or because SWP is set (SPC-4 §7.5.8).
+std::optional<Completion> check_write_access(const LogicalUnit& unit) {
+  if (unit.read_only()) return refuse(scsi::SenseKey::kDataProtect, codes::kWriteProtected);
+  if (!unit.modes().current().software_write_protect) return std::nullopt;
+  return refuse(scsi::SenseKey::kDataProtect, codes::kSoftwareWriteProtected);
+}
+
 std::optional<Completion> check_blocks(CommandContext& context) {
   const CommandDescription& description = context.description;
   context.blocks = scsi::decode_block_cdb(context.cdb());
@@ -75,8 +101,10 @@ std::optional<Completion> check_blocks(CommandContext& context) {
 }  // namespace
 
 bool offers(const LogicalUnit& unit, const CommandDescription& description) {
-  const bool unmap = (description.needs & kNeedsUnmap) == 0 || unit.capabilities().unmap;
-  return unmap && ((description.needs & kNeedsAtomicWrite) == 0 || unit.capabilities().atomic_write);
+  const unsigned needs = description.needs;
+  if ((needs & kNeedsUnmap) != 0 && !unit.capabilities().unmap) return false;
+  if ((needs & kNeedsAtomicWrite) != 0 && !unit.capabilities().atomic_write) return false;
+  return (needs & kNeedsState) == 0 || unit.keeps_state();
 }
 
 std::optional<Completion> check_command(CommandContext& context) {
@@ -89,6 +117,9 @@ std::optional<Completion> check_command(CommandContext& context) {
     if (const auto refused = check_condition(context)) return refused;
   }
   if (const auto sense = check_cdb(context.description, context.cdb())) return Completion::check(*sense);
+  if (context.nexus.access_state() > scsi::AccessState::kNonOptimized) {
+    if (const auto refused = check_access(context)) return refused;
+  }
   if (!directions_agree(context)) {
     return refuse(scsi::SenseKey::kIllegalRequest, codes::kInvalidFieldInCommandInformationUnit);
   }
@@ -96,8 +127,8 @@ std::optional<Completion> check_command(CommandContext& context) {
     return refuse(scsi::SenseKey::kNotReady, codes::kInitializingCommandRequired);
   }
   if ((needs & kNeedsStarted) != 0 && context.unit.has_orphans()) return Completion{scsi::Status::kBusy, {}};
-  if ((needs & kNeedsWriteAccess) != 0 && context.unit.read_only()) {
-    return refuse(scsi::SenseKey::kDataProtect, codes::kWriteProtected);
+  if ((needs & kNeedsWriteAccess) != 0) {
+    if (const auto refused = check_write_access(context.unit)) return refused;
   }
   if ((needs & (kNeedsBlocks | kNeedsWriteAccess)) != 0 && context.unit.has_orphans()) {
     return Completion{scsi::Status::kBusy, std::nullopt};

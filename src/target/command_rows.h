@@ -24,4 +24,7 @@ inline constexpr std::uint64_t kVerify = limits::kMaxVerifyBytes;
 inline constexpr std::uint64_t kCompare = limits::kMaxCompareBytes;
 inline constexpr std::uint64_t kAtomic = limits::kMaxAtomicBytes;
 
+/// Commands that bring a parameter list and do little with it, seconds.
+inline constexpr std::uint32_t kParameterTimeout = 60;
+
 }  // namespace peerlane::target::rows

@@ -17,6 +17,7 @@ constexpr CommandDescription reserve_in(scsi::ReserveInAction action, std::strin
           .name = name,
           .direction = DataDirection::kIn,
           .reservation = ReservationClass::kExclusive,
+          .access = AccessNeed::kStandby,
           .allocation_length = {7, 2},
           .work = persistent_reserve_in,
           .usage = {0x5e, code, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0x00}};
@@ -29,6 +30,7 @@ constexpr CommandDescription reserve_out(scsi::ReserveOutAction action, std::str
           .name = name,
           .direction = DataDirection::kOut,
           .reservation = ReservationClass::kExclusive,
+          .access = AccessNeed::kStandby,
           .work = persistent_reserve_out,
           .usage = {0x5f, code, 0xff, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0x00}};
 }

@@ -6,6 +6,7 @@
 
 #include "scsi/sense_codes.h"
 #include "target/command_rows_blocks.h"
+#include "target/command_rows_maintenance.h"
 #include "target/command_rows_medium.h"
 #include "target/command_rows_mode.h"
 #include "target/command_rows_primary.h"
@@ -33,8 +34,8 @@ constexpr auto make_table(const CommandDescription (&... groups)[Sizes]) {
   for (CommandDescription& row : table) row.usage[row.control_byte()] |= scsi::kNaca;
   return table;
 }
-constexpr auto kTable =
-    make_table(rows::kPrimary, rows::kMode, rows::kBlocks, rows::kProvisioning, rows::kMedium, rows::kReservation);
+constexpr auto kTable = make_table(rows::kPrimary, rows::kMaintenance, rows::kMode, rows::kBlocks, rows::kProvisioning,
+                                   rows::kMedium, rows::kReservation);
 
 constexpr std::size_t kRows = kTable.size();
 constexpr std::uint8_t kNoRow = 0xff;

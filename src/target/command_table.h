@@ -41,15 +41,16 @@ inline constexpr std::size_t kAnswerBytes = 4096;
 /// What a command needs to be executed: flags, or-ed.
 enum Needs : unsigned {
   kNeedsNothing = 0,
-  kNeedsStarted = 1u << 0,      // a unit that was not stopped (START STOP UNIT)
-  kNeedsWriteAccess = 1u << 1,  // a medium that is not write protected
-  kNeedsBlocks = 1u << 2,       // its CDB names blocks, which exist
-  kNeedsUnmap = 1u << 3,        // a device that can unmap; the command does not exist otherwise
-  kZeroMeansRest = 1u << 4,     // a number of blocks of 0 is all from the address to the end
-  kDespiteAttention = 1u << 5,  // executed, not refused, while a unit attention is pending (SAM-5 §5.14.1), or while
-                                // the unit is being sanitized (SBC-4 §4.11)
+  kNeedsStarted = 1u << 0,         // a unit that was not stopped (START STOP UNIT)
+  kNeedsWriteAccess = 1u << 1,     // a medium that is not write protected
+  kNeedsBlocks = 1u << 2,          // its CDB names blocks, which exist
+  kNeedsUnmap = 1u << 3,           // a device that can unmap; the command does not exist otherwise
+  kZeroMeansRest = 1u << 4,        // a number of blocks of 0 is all from the address to the end
+  kDespiteAttention = 1u << 5,     // executed, not refused, while a unit attention is pending (SAM-5 §5.14.1), or while
+                                   // the unit is being sanitized (SBC-4 §4.11)
   kNeedsAtomicWrite = 1u << 6,     // a device that can write atomically; the command does not exist otherwise
   kEndsSanitizeFailure = 1u << 7,  // executed after a sanitize operation has failed
+  kNeedsState = 1u << 8,           // a place for what must survive a restart; the command does not exist otherwise
 };
 
 /// Which way the data go.
@@ -62,6 +63,10 @@ struct CdbForm {
   std::uint8_t value = 0;
 };
 
+/// The asymmetric access states of the target port in which a command is executed (SPC-4 §5.16.2.4): the state named,
+/// and all before it.
+enum class AccessNeed : std::uint8_t { kActive, kStandby, kUnavailable, kTransitioning };
+
 struct CommandDescription {
   scsi::OperationCode operation = {};
   std::optional<std::uint16_t> service_action = {};
@@ -69,11 +74,13 @@ struct CommandDescription {
   unsigned needs = kNeedsNothing;
   DataDirection direction = DataDirection::kNone;
   ReservationClass reservation = ReservationClass::kAllowed;
-  CdbForm never_conflicts = {};           // a form of the command that is allowed whatever `reservation` says
+  CdbForm never_conflicts = {};  // a form of the command that is allowed whatever `reservation` says
+  AccessNeed access = AccessNeed::kActive;
   scsi::CdbField allocation_length = {};  // no field: all the parameter data are sent
   std::uint64_t most_bytes = 0;           // with kNeedsBlocks: the most that the blocks may make up; 0: no limit
   AnswerHandler answer = nullptr;         // exactly one of these two
   WorkHandler work = nullptr;
+  std::uint32_t timeout = 0;  // RECOMMENDED COMMAND TIMEOUT in seconds; 0: what is usual for its kind
   /// CDB USAGE DATA (SPC-4 §6.34.3): byte 0 is the operation code; then a 1 for each bit that may be set, and the
   /// service action as it is. Bits that are 0 are refused in a CDB.
   std::array<std::uint8_t, scsi::kVariableLengthCdbBytes> usage{};

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -20,18 +21,45 @@ namespace peerlane::target {
 Answer test_unit_ready(const CommandContext& context, ByteSpan out);
 Answer request_sense(const CommandContext& context, ByteSpan out);
 Answer report_luns(const CommandContext& context, ByteSpan out);
-Answer report_supported_operation_codes(const CommandContext& context, ByteSpan out);
+/// REQUEST SENSE as the REPORT LUNS well known logical unit answers it, which has nothing to tell.
+Answer request_sense_of_well_known_unit(ByteView cdb, ByteSpan out);
 /// REQUEST SENSE and REPORT LUNS as they are answered where there is no logical unit (SAM-5 §5.11).
 Answer request_sense_without_unit(ByteView cdb, ByteSpan out);
 Answer report_luns_without_unit(ByteView cdb, NexusView& view, ByteSpan out);
 
+// --- commands_supported.cc: what the device server can do ---
+Answer report_supported_operation_codes(const CommandContext& context, ByteSpan out);
+Answer report_supported_task_management_functions(const CommandContext& context, ByteSpan out);
+
 // --- commands_inquiry.cc ---
 Answer inquiry(const CommandContext& context, ByteSpan out);
+/// INQUIRY as the REPORT LUNS well known logical unit answers it, and as it is answered where there is none.
+Answer inquiry_of_well_known_unit(const std::string& target_name, ByteView cdb, ByteSpan out);
 Answer inquiry_without_unit(ByteView cdb, ByteSpan out);
 
 // --- commands_mode.cc ---
 Answer mode_sense_6(const CommandContext& context, ByteSpan out);
 Answer mode_sense_10(const CommandContext& context, ByteSpan out);
+io::Task<Completion> mode_select_6(CommandContext context);
+io::Task<Completion> mode_select_10(CommandContext context);
+
+// --- commands_log.cc ---
+Answer log_sense(const CommandContext& context, ByteSpan out);
+Answer log_select(const CommandContext& context, ByteSpan out);
+
+// --- commands_port_groups.cc ---
+Answer report_target_port_groups(const CommandContext& context, ByteSpan out);
+io::Task<Completion> set_target_port_groups(CommandContext context);
+
+// --- commands_maintenance.cc ---
+Answer report_identifying_information(const CommandContext& context, ByteSpan out);
+io::Task<Completion> set_identifying_information(CommandContext context);
+Answer report_timestamp(const CommandContext& context, ByteSpan out);
+io::Task<Completion> set_timestamp(CommandContext context);
+
+// --- commands_diagnostic.cc ---
+io::Task<Completion> send_diagnostic(CommandContext context);
+Answer receive_diagnostic_results(const CommandContext& context, ByteSpan out);
 
 // --- commands_capacity.cc ---
 Answer read_capacity_10(const CommandContext& context, ByteSpan out);

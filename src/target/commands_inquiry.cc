@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -24,8 +26,12 @@ constexpr std::uint8_t kEvpd = 0x01;
 constexpr std::size_t kPageCode = 2;
 
 Answer standard_inquiry(const CommandContext& context, ByteSpan out) {
+  constexpr std::uint8_t kImplicitAndExplicit = 3;
   scsi::StandardInquiry data;
+  data.normal_aca = true;
   data.hierarchical_luns = true;
+  data.target_port_groups = kImplicitAndExplicit;
+  data.multiple_ports = context.unit.port_groups().size() > 1;
   data.command_queuing = true;
   data.vendor = kVendor;
   data.product = context.unit.identity().product;
@@ -42,6 +48,12 @@ std::size_t unit_serial_number(const CommandContext& context, ByteSpan out) {
   return scsi::encode_unit_serial_number(kDisk, context.unit.identity().serial, out);
 }
 
+/// RFC 7143 §4.2.7.3: the target port is the target's name with its portal group.
+scsi::Designator port_name(const UnitIdentity& identity, std::uint16_t portal_group) {
+  return scsi::scsi_name_designator(scsi::Association::kTargetPort,
+                                    fmt::format("{},t,0x{:04x}", identity.target_name, portal_group));
+}
+
 std::size_t device_identification(const CommandContext& context, ByteSpan out) {
   const UnitIdentity& identity = context.unit.identity();
   const std::uint16_t portal_group = context.nexus.view().name().portal_group;
@@ -49,12 +61,34 @@ std::size_t device_identification(const CommandContext& context, ByteSpan out) {
       scsi::naa_designator(identity.naa),
       scsi::t10_vendor_designator(kVendor, identity.serial),
       scsi::relative_target_port_designator(portal_group),
-      // RFC 7143 §4.2.7.3: the target port is the target's name with its portal group.
-      scsi::scsi_name_designator(scsi::Association::kTargetPort,
-                                 fmt::format("{},t,0x{:04x}", identity.target_name, portal_group)),
+      scsi::target_port_group_designator(portal_group),
+      port_name(identity, portal_group),
       scsi::scsi_name_designator(scsi::Association::kTargetDevice, identity.target_name),
   };
   return scsi::encode_device_identification(kDisk, designators, out);
+}
+
+std::size_t extended_inquiry(const CommandContext& context, ByteSpan out) {
+  scsi::ExtendedInquiry page;
+  page.head_of_queue = true;
+  page.ordered = true;
+  page.simple = true;
+  page.volatile_cache = context.unit.capabilities().volatile_cache;
+  page.luns_changed_once = true;
+  page.max_sense_bytes = scsi::kMaxSenseBytes;
+  return scsi::encode_extended_inquiry(kDisk, page, out);
+}
+
+std::size_t mode_page_policy(const CommandContext&, ByteSpan out) {
+  return scsi::encode_mode_page_policy(kDisk, std::array{scsi::ModePagePolicy{}}, out);
+}
+
+std::size_t scsi_ports(const CommandContext& context, ByteSpan out) {
+  std::vector<scsi::ScsiPort> ports;
+  for (const std::uint16_t tag : context.unit.port_groups().tags()) {
+    ports.push_back({tag, {port_name(context.unit.identity(), tag)}});
+  }
+  return scsi::encode_scsi_ports(kDisk, ports, out);
 }
 
 std::size_t block_limits(const CommandContext& context, ByteSpan out) {
@@ -107,6 +141,9 @@ constexpr std::array kPages{
     PageRow{scsi::VpdPage::kSupportedPages, supported_pages},
     PageRow{scsi::VpdPage::kUnitSerialNumber, unit_serial_number},
     PageRow{scsi::VpdPage::kDeviceIdentification, device_identification},
+    PageRow{scsi::VpdPage::kExtendedInquiry, extended_inquiry},
+    PageRow{scsi::VpdPage::kModePagePolicy, mode_page_policy},
+    PageRow{scsi::VpdPage::kScsiPorts, scsi_ports},
     PageRow{scsi::VpdPage::kBlockLimits, block_limits},
     PageRow{scsi::VpdPage::kBlockDeviceCharacteristics, block_device_characteristics},
     PageRow{scsi::VpdPage::kLogicalBlockProvisioning, logical_block_provisioning},
@@ -132,6 +169,31 @@ Answer inquiry(const CommandContext& context, ByteSpan out) {
   }
   if (cdb[kPageCode] != 0) return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
   return standard_inquiry(context, out);
+}
+
+Answer inquiry_of_well_known_unit(const std::string& target_name, ByteView cdb, ByteSpan out) {
+  constexpr scsi::Peripheral kPeripheral{scsi::PeripheralQualifier::kConnected, scsi::DeviceType::kWellKnown};
+  if ((cdb[1] & kEvpd) != 0) {
+    constexpr std::array kWellKnownPages{scsi::VpdPage::kSupportedPages, scsi::VpdPage::kDeviceIdentification};
+    switch (static_cast<scsi::VpdPage>(cdb[kPageCode])) {
+      case scsi::VpdPage::kSupportedPages:
+        return scsi::encode_supported_pages(kPeripheral, kWellKnownPages, out);
+      case scsi::VpdPage::kDeviceIdentification:
+        return scsi::encode_device_identification(
+            kPeripheral, std::array{scsi::scsi_name_designator(scsi::Association::kTargetDevice, target_name)}, out);
+      default:
+        return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
+    }
+  }
+  if (cdb[kPageCode] != 0) return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
+  scsi::StandardInquiry data;
+  data.peripheral = kPeripheral;
+  data.hierarchical_luns = true;
+  data.command_queuing = true;
+  data.vendor = kVendor;
+  data.revision = kRevision;
+  data.standards = {scsi::kStandardSam5, scsi::kStandardIscsi, scsi::kStandardSpc4};
+  return scsi::encode_inquiry(data, out);
 }
 
 Answer inquiry_without_unit(ByteView cdb, ByteSpan out) {

@@ -91,6 +91,7 @@ io::Task<Completion> read_blocks(CommandContext context) {
     if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
   }
+  context.nexus.counters().count_read(context.blocks.count);
   co_return Completion::good();
 }
 
@@ -105,8 +106,7 @@ io::Task<Completion> write_blocks(CommandContext context) {
   if (given % unit.block_size() != 0) {
     co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidFieldInCommandInformationUnit));
   }
-  const bool durable = must_reach_medium(unit, context.blocks.fua);
-  const bool fua = durable && unit.capabilities().fua;
+  const bool fua = must_reach_medium(unit, context.blocks.fua) && unit.capabilities().fua;
   const block::WriteFlags flags = fua ? block::WriteFlags::kFua : block::WriteFlags::kNone;
   for (std::uint64_t done = 0; done < given;) {
     const std::size_t piece = std::min<std::uint64_t>(given - done, limits::kMaxBufferBytes);
@@ -125,10 +125,12 @@ io::Task<Completion> write_blocks(CommandContext context) {
     if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
   }
-  if (durable && !fua) {
+  // Asked for now and not before: WCE may have been switched off meanwhile, by a MODE SELECT that flushed without this.
+  if (!fua && must_reach_medium(unit, context.blocks.fua)) {
     auto flushed = co_await unit.device().flush();
     if (!flushed) co_return device_failure(flushed.error(), MediumAccess::kWrite, context.blocks.lba);
   }
+  context.nexus.counters().count_write(context.blocks.count);
   co_return Completion::good();
 }
 

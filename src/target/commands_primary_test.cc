@@ -1,5 +1,5 @@
-// Commands that tell what the unit is: INQUIRY, REQUEST SENSE, REPORT LUNS, MODE SENSE, READ CAPACITY, REPORT SUPPORTED
-// OPERATION CODES.
+// Commands that tell what the unit is: INQUIRY, REQUEST SENSE, REPORT LUNS, READ CAPACITY, REPORT SUPPORTED OPERATION
+// CODES and TASK MANAGEMENT FUNCTIONS.
 
 #include <algorithm>
 
@@ -8,9 +8,10 @@
 #include "base/limits.h"
 #include "scsi/capacity.h"
 #include "scsi/inquiry.h"
-#include "scsi/mode.h"
+#include "scsi/supported_functions.h"
 #include "scsi/supported_opcodes.h"
 #include "scsi/vpd.h"
+#include "target/command_checks.h"
 #include "target/command_table.h"
 #include "target/testing/unit_fixture.h"
 
@@ -30,10 +31,20 @@ class PrimaryTest : public testing::UnitTest {
     expect_good(execute(command));
     return command.data_in();
   }
-  std::vector<std::uint8_t> vpd(unsigned page) { return answer(FakeCommand({0x12, 1, page, 8, 0, 0}, 2048)); }
-  std::vector<std::uint8_t> mode_6(unsigned dbd, unsigned page, unsigned subpage) {
-    return answer(FakeCommand({0x1a, dbd, page, subpage, 255, 0}, 255));
+  std::vector<const CommandDescription*> offered() const {
+    std::vector<const CommandDescription*> rows;
+    for (const CommandDescription& row : command_table()) {
+      if (offers(*unit, row)) rows.push_back(&row);
+    }
+    return rows;
   }
+  /// Those with long CDBs are not in the list of all commands.
+  std::size_t listed() const {
+    const auto rows = offered();
+    return static_cast<std::size_t>(
+        std::ranges::count_if(rows, [](const CommandDescription* row) { return row->cdb_length() <= 16; }));
+  }
+  std::vector<std::uint8_t> vpd(unsigned page) { return answer(FakeCommand({0x12, 1, page, 8, 0, 0}, 2048)); }
 };
 
 // --- INQUIRY ---
@@ -50,6 +61,9 @@ TEST_F(PrimaryTest, StandardInquiry) {
   EXPECT_EQ(inquiry->product, "scratch");
   EXPECT_EQ(inquiry->version, scsi::kVersionSpc4);
   EXPECT_TRUE(inquiry->command_queuing);
+  EXPECT_TRUE(inquiry->normal_aca);
+  EXPECT_EQ(inquiry->target_port_groups, 3);
+  EXPECT_TRUE(inquiry->multiple_ports);
   EXPECT_FALSE(inquiry->removable);
   for (const std::uint16_t standard : {scsi::kStandardSpc4, scsi::kStandardSbc3, scsi::kStandardIscsi}) {
     EXPECT_NE(std::ranges::find(inquiry->standards, standard), inquiry->standards.end());
@@ -69,7 +83,7 @@ TEST_F(PrimaryTest, EveryAllocationLengthGivesThatMuch) {
 TEST_F(PrimaryTest, InquiryRefusesWhatItDoesNotHave) {
   start();
   expect_invalid_field(execute(FakeCommand({0x12, 0, 1, 0, 96, 0}, 96)), 2, std::nullopt);
-  expect_invalid_field(execute(FakeCommand({0x12, 1, 0x86, 0, 96, 0}, 96)), 2, std::nullopt);
+  expect_invalid_field(execute(FakeCommand({0x12, 1, 0x85, 0, 96, 0}, 96)), 2, std::nullopt);
   expect_invalid_field(execute(FakeCommand({0x12, 2, 0, 0, 96, 0}, 96)), 1, 1);  // CMDDT
 }
 
@@ -77,7 +91,7 @@ TEST_F(PrimaryTest, EveryPageThatIsListedCanBeReadAndIsThatPage) {
   start();
   const auto pages = scsi::decode_supported_pages(vpd(0));
   ASSERT_TRUE(pages);
-  EXPECT_EQ(pages->size(), 6u);
+  EXPECT_EQ(pages->size(), 9u);
   EXPECT_TRUE(std::ranges::is_sorted(*pages));
   for (const scsi::VpdPage page : *pages) {
     const auto data = vpd(static_cast<unsigned>(page));
@@ -97,8 +111,48 @@ TEST_F(PrimaryTest, DeviceIdentificationNamesUnitPortAndDevice) {
   EXPECT_TRUE(has(scsi::naa_designator(unit->identity().naa)));
   EXPECT_TRUE(has(scsi::t10_vendor_designator("PEERLANE", unit->identity().serial)));
   EXPECT_TRUE(has(scsi::relative_target_port_designator(7)));
+  EXPECT_TRUE(has(scsi::target_port_group_designator(7)));
   EXPECT_TRUE(has(scsi::scsi_name_designator(scsi::Association::kTargetPort, "iqn.2026-11.test:target,t,0x0007")));
   EXPECT_TRUE(has(scsi::scsi_name_designator(scsi::Association::kTargetDevice, "iqn.2026-11.test:target")));
+}
+
+TEST_F(PrimaryTest, ExtendedInquiryFollowsTheDevice) {
+  start();
+  auto page = scsi::decode_extended_inquiry(vpd(0x86));
+  ASSERT_TRUE(page);
+  EXPECT_TRUE(page->head_of_queue && page->ordered && page->simple && page->luns_changed_once);
+  EXPECT_FALSE(page->volatile_cache);
+  EXPECT_EQ(page->max_sense_bytes, scsi::kMaxSenseBytes);
+  nexus.reset();
+
+  prepare();
+  device->claims.volatile_cache = true;
+  start();
+  EXPECT_TRUE(scsi::decode_extended_inquiry(vpd(0x86))->volatile_cache);
+}
+
+TEST_F(PrimaryTest, PolicyAndPorts) {
+  start();
+  EXPECT_EQ(scsi::decode_mode_page_policy(vpd(0x87)), std::vector{scsi::ModePagePolicy{}});
+  const auto ports = scsi::decode_scsi_ports(vpd(0x88));
+  ASSERT_TRUE(ports);
+  ASSERT_EQ(ports->size(), 2u);
+  const auto name = [](const char* text) {
+    return std::vector{scsi::scsi_name_designator(scsi::Association::kTargetPort, text)};
+  };
+  EXPECT_EQ((*ports)[0], (scsi::ScsiPort{7, name("iqn.2026-11.test:target,t,0x0007")}));
+  EXPECT_EQ((*ports)[1], (scsi::ScsiPort{8, name("iqn.2026-11.test:target,t,0x0008")}));
+}
+
+TEST_F(PrimaryTest, MorePortsThanAPageHasRoomForAreCutWhole) {
+  LogicalUnitOptions options;
+  for (std::uint16_t tag = 1; tag <= limits::kPortalGroups; ++tag) options.port_groups.push_back({.tag = tag});
+  start(options);
+  const auto data = answer(FakeCommand({0x12, 1, 0x88, 255, 255, 0}, 65535));
+  EXPECT_EQ(get_be16(data, 2), data.size() - 4);
+  EXPECT_GT(scsi::decode_scsi_ports(data)->size(), 10u);
+  const auto groups = answer(FakeCommand({0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0}, 65535));
+  EXPECT_EQ(groups.size(), 4u + 12u * limits::kPortalGroups);
 }
 
 TEST_F(PrimaryTest, BlockLimitsStateTheLimitsThatAreKept) {
@@ -153,102 +207,18 @@ TEST_F(PrimaryTest, ReportLuns) {
   EXPECT_EQ(all.size(), 24u);
   EXPECT_EQ(scsi::lun_list_entry(all, 0), scsi::encode_lun({0}));
   EXPECT_EQ(scsi::lun_list_entry(all, 1), scsi::encode_lun({3}));
-  EXPECT_EQ(report(0x02), all);
   EXPECT_EQ(report(0x11), all);
-  for (const unsigned select : {0x01u, 0x10u, 0x12u}) EXPECT_EQ(report(select), std::vector<std::uint8_t>(8, 0));
+  const auto with_well_known = report(0x02);
+  EXPECT_EQ(with_well_known.size(), 32u);
+  EXPECT_EQ(scsi::lun_list_entry(with_well_known, 1), scsi::encode_lun({3}));
+  EXPECT_EQ(scsi::lun_list_entry(with_well_known, 2), 0xc101'0000'0000'0000u);
+  EXPECT_EQ(report(0x01).size(), 16u);
+  EXPECT_EQ(scsi::lun_list_entry(report(0x01), 0), 0xc101'0000'0000'0000u);
+  for (const unsigned select : {0x10u, 0x12u}) EXPECT_EQ(report(select), std::vector<std::uint8_t>(8, 0));
   for (const unsigned select : {0x03u, 0x0fu, 0x13u, 0xffu}) {
     expect_invalid_field(execute(FakeCommand({0xa0, 0, select, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 256)), 2, std::nullopt);
   }
   EXPECT_EQ(view.cleared, codes::kReportedLunsChanged);
-}
-
-// --- MODE SENSE ---
-
-/// The codes of the pages after header and block descriptors.
-std::vector<scsi::ModePageCode> codes_of(ByteView pages) {
-  std::vector<scsi::ModePageCode> result;
-  while (!pages.empty()) {
-    const auto page = scsi::first_mode_page(pages);
-    if (!page) {
-      ADD_FAILURE() << "no page";
-      break;
-    }
-    result.push_back(page->code);
-    pages = pages.subspan(page->bytes.size());
-  }
-  return result;
-}
-
-TEST_F(PrimaryTest, ModeSense6) {
-  start();
-  const auto all = mode_6(0, 0x3f, 0);
-  const auto header = scsi::decode_mode_header6(all);
-  ASSERT_TRUE(header);
-  EXPECT_EQ(header->data_length, all.size() - 1);
-  EXPECT_TRUE(header->dpo_fua);
-  EXPECT_FALSE(header->write_protected);
-  EXPECT_EQ(header->block_descriptor_length, 8);
-  EXPECT_EQ(scsi::decode_short_block_descriptor(ByteView(all).subspan(4)), (scsi::BlockDescriptor{{kBlocks}, 512}));
-  const std::vector<scsi::ModePageCode> pages{scsi::kCachingPage, scsi::kControlPage};
-  EXPECT_EQ(codes_of(ByteView(all).subspan(12)), pages);
-  EXPECT_EQ(mode_6(0, 0x3f, 0xff), all);
-  const auto without = mode_6(8, 0x3f, 0);
-  EXPECT_EQ(scsi::decode_mode_header6(without)->block_descriptor_length, 0);
-  EXPECT_EQ(codes_of(ByteView(without).subspan(4)), pages);
-  EXPECT_EQ(codes_of(ByteView(mode_6(8, 0x08, 0)).subspan(4)), std::vector{scsi::kCachingPage});
-  EXPECT_EQ(codes_of(ByteView(mode_6(8, 0x0a, 0xff)).subspan(4)), std::vector{scsi::kControlPage});
-}
-
-TEST_F(PrimaryTest, ModeSense10) {
-  start();
-  const auto data = answer(FakeCommand({0x5a, 0x10, 0x3f, 0, 0, 0, 0, 1, 0, 0}, 256));
-  const auto header = scsi::decode_mode_header10(data);
-  ASSERT_TRUE(header);
-  EXPECT_EQ(header->data_length, data.size() - 2);
-  EXPECT_TRUE(header->long_lba);
-  EXPECT_EQ(header->block_descriptor_length, 16);
-  EXPECT_EQ(scsi::decode_long_block_descriptor(ByteView(data).subspan(8)), (scsi::BlockDescriptor{{kBlocks}, 512}));
-  EXPECT_EQ(codes_of(ByteView(data).subspan(24)).size(), 2u);
-  const auto short_form = answer(FakeCommand({0x5a, 0, 0x0a, 0, 0, 0, 0, 1, 0, 0}, 256));
-  EXPECT_FALSE(scsi::decode_mode_header10(short_form)->long_lba);
-  EXPECT_EQ(codes_of(ByteView(short_form).subspan(16)), std::vector{scsi::kControlPage});
-  EXPECT_EQ(answer(FakeCommand({0x5a, 0, 0x3f, 0, 0, 0, 0, 0, 7, 0}, 256)).size(), 7u);
-}
-
-TEST_F(PrimaryTest, PageControls) {
-  prepare();
-  device->claims.volatile_cache = true;
-  start();
-  const auto caching = [this](unsigned control) {
-    return scsi::decode_caching_page(ByteView(mode_6(8, control << 6 | 0x08, 0)).subspan(4));
-  };
-  EXPECT_TRUE(caching(0)->write_cache);
-  EXPECT_FALSE(caching(1)->write_cache);  // changeable: nothing
-  EXPECT_TRUE(caching(2)->write_cache);
-  expect_check(execute(FakeCommand({0x1a, 0, 0xc8, 0, 255, 0}, 255)), SenseKey::kIllegalRequest,
-               codes::kSavingParametersNotSupported);
-  const auto changeable = mode_6(8, 0x4a, 0);
-  EXPECT_TRUE(std::all_of(changeable.begin() + 6, changeable.end(), [](std::uint8_t byte) { return byte == 0; }));
-}
-
-TEST_F(PrimaryTest, ModeSenseTellsCacheAndProtection) {
-  prepare();
-  device->claims.volatile_cache = true;
-  LogicalUnitOptions options;
-  options.read_only = true;
-  options.write_through = true;
-  start(options);
-  const auto data = mode_6(8, 0x08, 0);
-  EXPECT_TRUE(scsi::decode_mode_header6(data)->write_protected);
-  EXPECT_FALSE(scsi::decode_caching_page(ByteView(data).subspan(4))->write_cache);
-}
-
-TEST_F(PrimaryTest, ModePagesThatDoNotExist) {
-  start();
-  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x01, 0, 255, 0}, 255)), 2, 5);
-  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x01, 0xff, 255, 0}, 255)), 2, 5);
-  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x0a, 0x01, 255, 0}, 255)), 3, std::nullopt);
-  expect_invalid_field(execute(FakeCommand({0x1a, 0, 0x3f, 0x01, 255, 0}, 255)), 3, std::nullopt);
 }
 
 // --- READ CAPACITY ---
@@ -278,13 +248,6 @@ FakeCommand rsoc(unsigned options, unsigned operation = 0, unsigned service_acti
                      4096);
 }
 
-/// How many commands are listed by a device that has not got what is `missing`.
-std::size_t listed(unsigned missing = kNeedsNothing) {
-  return static_cast<std::size_t>(std::ranges::count_if(command_table(), [missing](const CommandDescription& row) {
-    return row.cdb_length() <= 16 && (row.needs & missing) == 0;
-  }));
-}
-
 TEST_F(PrimaryTest, AllCommandsAreReportedAndEachByItself) {
   start();
   const auto commands = scsi::decode_supported_commands(answer(rsoc(0)));
@@ -308,6 +271,7 @@ TEST_F(PrimaryTest, AllCommandsAreReportedAndEachByItself) {
 
 TEST_F(PrimaryTest, CommandsThatDoNotExistAreReportedSo) {
   start();
+  const std::size_t with_unmap = offered().size();
   const auto support = [this](FakeCommand&& command) {
     return scsi::decode_command_support(answer(std::move(command)))->support;
   };
@@ -327,7 +291,35 @@ TEST_F(PrimaryTest, CommandsThatDoNotExistAreReportedSo) {
   start();
   EXPECT_EQ(support(rsoc(1, 0x42)), scsi::Support::kNot);
   EXPECT_EQ(support(rsoc(2, 0x9e, 0x12)), scsi::Support::kNot);
-  EXPECT_EQ(scsi::decode_supported_commands(answer(rsoc(0)))->size(), listed(kNeedsUnmap));
+  EXPECT_EQ(scsi::decode_supported_commands(answer(rsoc(0)))->size(), listed());
+  EXPECT_LT(offered().size(), with_unmap);
+}
+
+TEST_F(PrimaryTest, TimeoutsAreStatedWhereTheyAreAskedFor) {
+  start();
+  const auto timeouts = [this](unsigned operation, unsigned service_action = 0) {
+    return scsi::decode_command_support(answer(rsoc(0x83, operation, service_action)))->timeouts;
+  };
+  for (const CommandDescription* const row : offered()) {
+    const auto stated = timeouts(static_cast<unsigned>(row->operation), row->service_action.value_or(0));
+    EXPECT_NE(stated.nominal, 0u) << row->name;
+    EXPECT_GE(stated.recommended, stated.nominal) << row->name;
+  }
+  EXPECT_GT(timeouts(0x28).recommended, timeouts(0x12).recommended);
+  EXPECT_GT(timeouts(0x93).recommended, timeouts(0x28).recommended);  // WRITE SAME: much of the medium
+  EXPECT_EQ(scsi::decode_command_support(answer(rsoc(3, 0x28)))->timeouts, scsi::CommandTimeouts{});
+}
+
+TEST_F(PrimaryTest, TaskManagementFunctions) {
+  start();
+  const auto report = [this](unsigned flags, unsigned length) {
+    return answer(FakeCommand({0xa3, 0x0d, flags, 0, 0, 0, 0, 0, 0, length, 0, 0}, 255));
+  };
+  EXPECT_EQ(report(0, 255), (std::vector<std::uint8_t>{0xfe, 0x07, 0x00, 0x00}));
+  const std::vector<std::uint8_t> extended{0xfe, 0x07, 0, 0x0c, 1, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0};
+  EXPECT_EQ(report(0x80, 255), extended);  // 10 s
+  EXPECT_EQ(report(0x80, 5).size(), 5u);
+  expect_invalid_field(execute(FakeCommand({0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0}, 255)), 6, std::nullopt);
 }
 
 TEST_F(PrimaryTest, ReadsReportDpoAndFuaAsModeSenseDoes) {

@@ -90,7 +90,7 @@ std::expected<std::string, scsi::Sense> initiator_name(const scsi::TransportId& 
 }
 
 bool is_target_port(const CommandContext& context, std::uint16_t port) {
-  const auto ports = context.unit.target_ports();
+  const auto ports = context.unit.port_groups().tags();
   return port == requester(context).portal_group || std::ranges::find(ports, port) != ports.end();
 }
 
@@ -117,7 +117,7 @@ std::expected<std::vector<NexusName>, scsi::Sense> specified_nexuses(const Comma
 /// The same nexuses to all the target ports (ALL_TG_PT).
 std::vector<NexusName> at_all_ports(const CommandContext& context, const std::vector<NexusName>& nexuses) {
   std::vector<NexusName> all = nexuses;
-  for (const std::uint16_t port : context.unit.target_ports()) {
+  for (const std::uint16_t port : context.unit.port_groups().tags()) {
     for (const NexusName& nexus : nexuses) all.push_back({nexus.initiator, nexus.isid, port});
   }
   return all;

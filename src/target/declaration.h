@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "block/filter_options.h"
+#include "scsi/port_groups.h"
 
 namespace peerlane::target {
 
@@ -50,10 +51,18 @@ struct AccessDeclaration {
   std::vector<std::string> addresses;   // numeric addresses or CIDR prefixes
 };
 
+/// A portal group of a target as its target port group (SPC-4 §5.16.2).
+struct PortGroupDeclaration {
+  std::uint16_t tag = 1;  // of the portal group; both relative target port and target port group identifier
+  scsi::AccessState state = scsi::AccessState::kOptimized;  // at the start; one that PortGroups::can_enter
+  bool preferred = false;                                   // PREF: initiators should prefer it
+};
+
 struct TargetDeclaration {
-  std::string name;                          // iSCSI name
-  std::string alias;                         // TargetAlias; may be empty
-  std::vector<std::uint16_t> portal_groups;  // portal group tags it is reachable through; empty: all
+  std::string name;                                 // iSCSI name
+  std::string alias;                                // TargetAlias; may be empty
+  std::vector<std::uint16_t> portal_groups;         // portal group tags it is reachable through; empty: all
+  std::vector<PortGroupDeclaration> access_states;  // of portal groups; those not named are active/optimized
   AccessDeclaration access;
   Authentication authentication;
   std::vector<LunDeclaration> luns;

@@ -35,6 +35,26 @@ UnitIdentity make_identity(const LogicalUnitOptions& options, const block::Ident
   return identity;
 }
 
+/// The cache can be switched on and off where there is one, unless the owner of the unit has decided for good.
+ModeValues changeable_modes(const LogicalUnitOptions& options, const block::Capabilities& device) {
+  ModeValues changeable;
+  changeable.write_cache = device.volatile_cache && !options.write_through;
+  changeable.descriptor_sense = true;
+  changeable.software_write_protect = true;
+  return changeable;
+}
+
+ModeValues default_modes(const LogicalUnitOptions& options, const block::Capabilities& device) {
+  ModeValues defaults;
+  defaults.write_cache = device.volatile_cache && !options.write_through;
+  return defaults;
+}
+
+/// The place of one value of the unit in its store.
+SavedState saved_state(const LogicalUnitOptions& options, std::string_view what, const UnitIdentity& identity) {
+  return {options.state, fmt::format("{}-{:016x}", what, identity.naa)};
+}
+
 io::Task<Completion> completed(Completion completion) {
   co_return completion;
 }
@@ -62,18 +82,27 @@ LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUni
       block_size_(device_->geometry().logical_block_size),
       physical_block_size_(device_->geometry().physical_block_size),
       read_only_(options.read_only || capabilities_.read_only),
-      write_through_(options.write_through),
       identity_(make_identity(options, device_->identity())),
-      target_ports_(options.target_ports),
       blocks_(device_->geometry().size / block_size_),
+      modes_(default_modes(options, capabilities_), changeable_modes(options, capabilities_),
+             saved_state(options, "mode", identity_)),
+      port_groups_(options.port_groups),
+      information_(saved_state(options, "information", identity_)),
       reservations_(*this, options.state, fmt::format("reservations-{:016x}", identity_.naa)) {}
 
 LogicalUnit::~LogicalUnit() {
   assert(nexuses_.empty());
 }
 
+Result<void> LogicalUnit::load_state() {
+  auto loaded = modes_.load();
+  if (loaded) loaded = information_.load();
+  if (loaded) loaded = reservations_.load();
+  return loaded;
+}
+
 std::unique_ptr<ItlNexus> LogicalUnit::attach(NexusView& view) {
-  std::unique_ptr<ItlNexus> nexus(new ItlNexus(*this, view));
+  std::unique_ptr<ItlNexus> nexus(new ItlNexus(*this, view, port_groups_.find(view.name().portal_group)));
   nexus->attentions().establish(scsi::sense_codes::kPowerOnOrReset);
   {
     const std::lock_guard lock(nexuses_mutex_);
@@ -87,6 +116,23 @@ void LogicalUnit::detach(const ItlNexus& nexus) {
   reservations_.leaves(nexus);
   const std::lock_guard lock(nexuses_mutex_);
   std::erase(nexuses_, &nexus);
+  past_statistics_ += nexus.counters_.totals();
+}
+
+IoTotals LogicalUnit::all_statistics() const {
+  IoTotals all = past_statistics_;
+  for (const ItlNexus* const nexus : nexuses_) all += nexus->counters_.totals();
+  return all;
+}
+
+IoTotals LogicalUnit::statistics() {
+  const std::lock_guard lock(nexuses_mutex_);
+  return all_statistics() - statistics_origin_;
+}
+
+void LogicalUnit::reset_statistics() {
+  const std::lock_guard lock(nexuses_mutex_);
+  statistics_origin_ = all_statistics();
 }
 
 io::Task<Completion> LogicalUnit::execute(ItlNexus& nexus, Command& command) {
@@ -123,7 +169,7 @@ io::Task<Completion> LogicalUnit::perform(ItlNexus& nexus, Command& command) {
 }
 
 void LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {
-  descriptor_sense_.store(false, std::memory_order_relaxed);
+  modes_.restore();
   set_started(true);
   reservations_.reset();
   establish(code, requester);
@@ -133,6 +179,11 @@ void LogicalUnit::establish(scsi::SenseCode code, const ItlNexus* except) {
   for_each_nexus([&](ItlNexus& nexus) {
     if (&nexus != except) nexus.attentions().establish(code);
   });
+}
+
+void LogicalUnit::change_access(std::span<const scsi::SetTargetPortGroup> changes, const ItlNexus* except) {
+  const scsi::AccessStatus why = except != nullptr ? scsi::AccessStatus::kExplicit : scsi::AccessStatus::kImplicit;
+  if (port_groups_.change(changes, why)) establish(scsi::sense_codes::kAccessStateChanged, except);
 }
 
 Result<bool> LogicalUnit::check_size() {

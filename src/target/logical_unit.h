@@ -19,13 +19,18 @@
 #include "scsi/sense.h"
 #include "target/background.h"
 #include "target/command.h"
+#include "target/io_statistics.h"
+#include "target/mode_parameters.h"
 #include "target/nexus_name.h"
+#include "target/port_groups.h"
 #include "target/range_lock.h"
 #include "target/reservation_class.h"
 #include "target/reservations.h"
 #include "target/task_set.h"
 #include "target/unit_attention.h"
 #include "target/unit_condition.h"
+#include "target/unit_information.h"
+#include "target/unit_timestamp.h"
 
 namespace peerlane::target {
 
@@ -54,6 +59,10 @@ class ItlNexus {
   TaskSet& task_set() { return task_set_; }
   NexusView& view() const { return view_; }
   LogicalUnit& unit() const { return unit_; }
+  /// The asymmetric access state of the target port that its session came to.
+  scsi::AccessState access_state() const { return port_group_.state(); }
+  /// Counted by its commands, on the reactor of its session.
+  IoCounters& counters() { return counters_; }
 
   /// The commands that conflict with reservations now.
   ConflictSet conflicts() const { return conflicts_.load(std::memory_order_acquire); }
@@ -61,10 +70,13 @@ class ItlNexus {
 
  private:
   friend class LogicalUnit;
-  ItlNexus(LogicalUnit& unit, NexusView& view) : unit_(unit), view_(view) {}
+  ItlNexus(LogicalUnit& unit, NexusView& view, const PortGroup& port_group)
+      : unit_(unit), view_(view), port_group_(port_group) {}
 
   LogicalUnit& unit_;
   NexusView& view_;
+  const PortGroup& port_group_;
+  IoCounters counters_;
   UnitAttentionQueue attentions_;
   TaskSet task_set_;
   std::atomic<ConflictSet> conflicts_{0};
@@ -76,10 +88,8 @@ struct LogicalUnitOptions {
   scsi::Lun lun;
   std::string product;         // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
   bool read_only = false;      // in addition to what the device says
-  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0
-  /// Relative target port identifiers of the device's ports (SPC-4 §5.12.7, ALL_TG_PT): for now those of an iSCSI
-  /// target are its portal group tags. Empty: that of the nexus that asks is the only one.
-  std::vector<std::uint16_t> target_ports = {};
+  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0, for good
+  std::vector<PortGroupDeclaration> port_groups = {};  // the portal groups that the target is reachable through
   StateStore* state = nullptr;  // outlives the unit; null: nothing survives a restart, and no command promises it
 };
 
@@ -100,9 +110,10 @@ class LogicalUnit {
   /// All nexuses are gone and all commands have ended.
   ~LogicalUnit();
 
-  /// Brings back what was kept across a restart. Before the first nexus is attached. Blocks. Errors say what is
-  /// damaged, and what to do.
-  Result<void> load_state() { return reservations_.load(); }
+  /// Reads what was saved in an earlier life: mode parameters, identifying
+  /// information, persistent reservations. Errors say which cannot be read and what to do. Blocks; to be called once,
+  /// before the first nexus.
+  Result<void> load_state();
 
   /// A new I_T_L nexus, with the unit attention of a power on pending. `view` outlives it.
   std::unique_ptr<ItlNexus> attach(NexusView& view);
@@ -119,6 +130,11 @@ class LogicalUnit {
 
   /// Makes a unit attention pending for every nexus but `except` (may be null).
   void establish(scsi::SenseCode code, const ItlNexus* except);
+
+  /// Brings target port groups into other asymmetric access states; if that changes any, all nexuses but `except` (may
+  /// be null) are told (2Ah/06h). Without `except` the change is an implicit one, by the unit's owner. The groups
+  /// exist.
+  void change_access(std::span<const scsi::SetTargetPortGroup> changes, const ItlNexus* except);
 
   /// Asks the device for its size; if that changed, commands see it at once and all nexuses are told (2Ah/09h). True if
   /// it changed. Blocks for the time of a system call.
@@ -140,17 +156,29 @@ class LogicalUnit {
   // --- What commands and sessions ask it ---
 
   /// D_SENSE of the control mode page (SPC-4 §7.5.8): the format in which sense data are returned.
-  bool descriptor_sense() const { return descriptor_sense_.load(std::memory_order_relaxed); }
+  bool descriptor_sense() const { return modes_.current().descriptor_sense; }
+  /// The mode parameters that can be changed.
+  ModeParameters& modes() { return modes_; }
+  const ModeParameters& modes() const { return modes_; }
+  const PortGroups& port_groups() const { return port_groups_; }
+  UnitInformation& information() { return information_; }
+  UnitTimestamp& timestamp() { return timestamp_; }
+  /// Whether there is a place for what must survive a restart.
+  bool keeps_state() const { return modes_.can_save(); }
+  /// What was read and written since the start, or since reset_statistics().
+  IoTotals statistics();
+  void reset_statistics();
   scsi::BlockCount capacity() const { return {blocks_.load(std::memory_order_acquire)}; }
   std::uint32_t block_size() const { return block_size_; }
   std::uint32_t physical_block_size() const { return physical_block_size_; }
   block::Device& device() const { return *device_; }
   const block::Capabilities& capabilities() const { return capabilities_; }
+  /// For good, by configuration or because of the device; besides, SWP may be set.
   bool read_only() const { return read_only_; }
   /// A write is to reach stable storage before its status, although the device has a volatile cache.
-  bool write_through() const { return write_through_; }
+  bool write_through() const { return !modes_.current().write_cache; }
   /// WCE of the caching mode page (SBC-4 §6.5.6): what was written may be lost until SYNCHRONIZE CACHE.
-  bool write_cache() const { return capabilities_.volatile_cache && !write_through_; }
+  bool write_cache() const { return modes_.current().write_cache; }
   bool started() const { return started_.load(std::memory_order_acquire); }
   void set_started(bool started) { started_.store(started, std::memory_order_release); }
   const UnitIdentity& identity() const { return identity_; }
@@ -160,33 +188,35 @@ class LogicalUnit {
   /// What goes on after the status of its command; has ended before the unit goes.
   Background& background() { return background_; }
   Reservations& reservations() { return reservations_; }
-  /// See LogicalUnitOptions::target_ports.
-  std::span<const std::uint16_t> target_ports() const { return target_ports_; }
 
  private:
   friend class ItlNexus;
   void detach(const ItlNexus& nexus);
   io::Task<Completion> perform(ItlNexus& nexus, Command& command);
   io::Task<Completion> perform_in_turn(ItlNexus& nexus, Command& command);
+  IoTotals all_statistics() const;  // with the lock held
 
   const std::unique_ptr<block::Device> device_;
   const block::Capabilities capabilities_;
   const std::uint32_t block_size_;
   const std::uint32_t physical_block_size_;
   const bool read_only_;
-  const bool write_through_;
   const UnitIdentity identity_;
-  const std::vector<std::uint16_t> target_ports_;
   std::atomic<std::uint64_t> blocks_;
   std::atomic<unsigned> orphans_{0};
   std::atomic<bool> started_{true};
-  std::atomic<bool> descriptor_sense_{false};
   RangeLock ranges_;
   UnitCondition condition_;
   Background background_;
+  ModeParameters modes_;
+  PortGroups port_groups_;
+  UnitInformation information_;
+  UnitTimestamp timestamp_;
 
   std::mutex nexuses_mutex_;
   std::vector<ItlNexus*> nexuses_;
+  IoTotals past_statistics_;    // of nexuses that are gone
+  IoTotals statistics_origin_;  // what reset_statistics() forgot
 
   Reservations reservations_;
 };

@@ -81,7 +81,8 @@ Result<void> Server::open_portals(const Declaration& declaration, const StartOpt
   }
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     const std::string address = io::local_address(sockets[i]);
-    const std::uint16_t group = i < declaration.portals.size() ? declaration.portals[i].group_tag : std::uint16_t{1};
+    // Sockets that were inherited beyond the portals that are declared are of the first one's group.
+    const std::uint16_t group = declaration.portals[i < declaration.portals.size() ? i : 0].group_tag;
     portals.push_back({host_of(address), port_of(address), group});
   }
   service_->set_portals(portals);

@@ -20,6 +20,19 @@ bool is_ipv6(const std::string& host) {
   return host.find(':') != std::string::npos;
 }
 
+/// The target port groups of a target: one for each portal group that it is reachable through.
+std::vector<PortGroupDeclaration> port_groups_of(const TargetNode& node, const Declaration& declaration) {
+  std::vector<PortGroupDeclaration> groups;
+  for (const PortalDeclaration& portal : declaration.portals) {
+    const auto same = [&](const PortGroupDeclaration& group) { return group.tag == portal.group_tag; };
+    if (!node.in_portal_group(portal.group_tag) || std::ranges::any_of(groups, same)) continue;
+    const auto& declared = node.declaration.access_states;
+    const auto at = std::ranges::find_if(declared, same);
+    groups.push_back(at != declared.end() ? *at : PortGroupDeclaration{.tag = portal.group_tag});
+  }
+  return groups;
+}
+
 LoginRefusal refusal(iscsi::LoginStatus status, std::string why) {
   return {status, std::move(why), {}};
 }
@@ -51,7 +64,7 @@ Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration)
     service->cache_ = std::move(*memory);
   }
   for (const auto& node : service->nodes_) {
-    auto opened = service->open_disks(*node, declaration.portals);
+    auto opened = service->open_disks(*node, port_groups_of(*node, declaration));
     if (!opened) return std::unexpected(opened.error());
   }
   return service;
@@ -77,12 +90,7 @@ Result<void> Service::open_state(const std::string& directory) {
   return {};
 }
 
-Result<void> Service::open_disks(TargetNode& node, const std::vector<PortalDeclaration>& portals) {
-  std::vector<std::uint16_t> ports;
-  for (const PortalDeclaration& portal : portals) {
-    const bool known = std::ranges::find(ports, portal.group_tag) != ports.end();
-    if (node.in_portal_group(portal.group_tag) && !known) ports.push_back(portal.group_tag);
-  }
+Result<void> Service::open_disks(TargetNode& node, const std::vector<PortGroupDeclaration>& port_groups) {
   for (const LunDeclaration& lun : node.declaration.luns) {
     block::OpenOptions how;
     how.logical_block_size = lun.block_size;
@@ -98,12 +106,11 @@ Result<void> Service::open_disks(TargetNode& node, const std::vector<PortalDecla
     options.product = lun.name;
     options.read_only = lun.read_only;
     options.write_through = lun.write_through;
-    options.target_ports = ports;
     options.state = state_.get();
+    options.port_groups = port_groups;
     auto filtered = block::add_filters(std::move(*device), lun.filters, cache_.get());
     auto unit = std::make_unique<LogicalUnit>(std::move(filtered), options);
-    auto loaded = unit->load_state();
-    if (!loaded) {
+    if (const auto loaded = unit->load_state(); !loaded) {
       return fail(loaded.error().code, fmt::format("LUN {} of {}: {}", lun.number, node.name(), loaded.error().text()));
     }
     node.device.add(options.lun, std::move(unit));

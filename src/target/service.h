@@ -58,11 +58,11 @@ class Service final : public ConnectionHost {
  private:
   explicit Service(const Declaration& declaration);
   Result<void> open_state(const std::string& directory);
-  Result<void> open_disks(TargetNode& node, const std::vector<PortalDeclaration>& portals);
+  Result<void> open_disks(TargetNode& node, const std::vector<PortGroupDeclaration>& port_groups);
   std::vector<PortalAddress> addresses_of(const TargetNode& node, const io::Stream& stream) const;
 
   std::vector<PortalDeclaration> portals_;
-  std::unique_ptr<FileStateStore> state_;  // null: nothing survives a restart
+  std::unique_ptr<FileStateStore> state_;      // null: nothing survives a restart
   std::unique_ptr<block::CacheMemory> cache_;  // null if no disk has a cache; outlives the disks
   std::vector<std::unique_ptr<TargetNode>> nodes_;
   const std::shared_ptr<const Authentication> discovery_;

@@ -9,33 +9,47 @@
 namespace peerlane::target {
 namespace {
 
-/// What a command gets where there is no logical unit (SAM-5 §5.11): INQUIRY and REQUEST SENSE are answered everywhere,
-/// REPORT LUNS at LUN 0; all else is refused.
-Answer answer_without_unit(Nexus& nexus, scsi::OperationCode operation, bool lun_0, ByteView cdb, ByteSpan out) {
+/// The places that are no logical unit of this target's, and still answer some commands.
+enum class Place : std::uint8_t {
+  kNowhere,
+  kLun0,       // there is none, but it answers REPORT LUNS (SAM-5 §5.11)
+  kWellKnown,  // the REPORT LUNS well known logical unit (SPC-4 §8.2)
+};
+
+/// INQUIRY and REQUEST SENSE are answered everywhere; TEST UNIT READY and REPORT LUNS in some places; all else is
+/// refused.
+Answer answer_in(Place place, const std::string& target_name, Nexus& nexus, scsi::OperationCode operation, ByteView cdb,
+                 ByteSpan out) {
+  const bool well_known = place == Place::kWellKnown;
   switch (operation) {
     case scsi::OperationCode::kInquiry:
-      return inquiry_without_unit(cdb, out);
+      return well_known ? inquiry_of_well_known_unit(target_name, cdb, out) : inquiry_without_unit(cdb, out);
     case scsi::OperationCode::kRequestSense:
-      return request_sense_without_unit(cdb, out);
+      return well_known ? request_sense_of_well_known_unit(cdb, out) : request_sense_without_unit(cdb, out);
     case scsi::OperationCode::kReportLuns:
-      if (lun_0) return report_luns_without_unit(cdb, nexus, out);
+      if (place != Place::kNowhere) return report_luns_without_unit(cdb, nexus, out);
+      break;
+    case scsi::OperationCode::kTestUnitReady:
+      if (well_known) return std::size_t{0};
       break;
     default:
       break;
   }
-  return std::unexpected(scsi::illegal_request(scsi::sense_codes::kLogicalUnitNotSupported));
+  return std::unexpected(scsi::illegal_request(well_known ? scsi::sense_codes::kInvalidOperationCode
+                                                          : scsi::sense_codes::kLogicalUnitNotSupported));
 }
 
-io::Task<Completion> execute_without_unit(Nexus& nexus, bool lun_0, Command& command) {
+io::Task<Completion> execute_in(Place place, const std::string& target_name, Nexus& nexus, Command& command) {
   const auto found = find_command(command.cdb());
   if (!found || (*found)->answer == nullptr) {
-    co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kLogicalUnitNotSupported));
+    const Answer refused = answer_in(place, target_name, nexus, scsi::OperationCode::kVariableLength, {}, {});
+    co_return Completion::check(refused.error());
   }
   const CommandDescription& description = **found;
   if (const auto sense = check_cdb(description, command.cdb())) co_return Completion::check(*sense);
   std::optional<io::Buffer> buffer = co_await command.allocate(kAnswerBytes);
   if (!buffer) co_return Completion::good();
-  const Answer size = answer_without_unit(nexus, description.operation, lun_0, command.cdb(), buffer->bytes());
+  const Answer size = answer_in(place, target_name, nexus, description.operation, command.cdb(), buffer->bytes());
   if (!size) co_return Completion::check(size.error());
   send_answer(command, description, std::move(*buffer), *size);
   co_return Completion::good();
@@ -63,8 +77,11 @@ std::unique_ptr<Nexus> TargetDevice::attach(NexusName name) {
 io::Task<Completion> TargetDevice::execute(Nexus& nexus, std::uint64_t lun_field, Command& command) {
   const auto lun = scsi::decode_lun(lun_field);
   ItlNexus* const itl = lun ? nexus.find(*lun) : nullptr;
-  if (itl == nullptr) return execute_without_unit(nexus, lun == scsi::Lun{0}, command);
-  return itl->unit().execute(*itl, command);
+  if (itl != nullptr) return itl->unit().execute(*itl, command);
+  Place place = Place::kNowhere;
+  if (lun == scsi::Lun{0}) place = Place::kLun0;
+  if (lun_field == scsi::kReportLunsWellKnown) place = Place::kWellKnown;
+  return execute_in(place, name_, nexus, command);
 }
 
 LogicalUnit* TargetDevice::find(std::uint64_t lun_field) const {

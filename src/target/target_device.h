@@ -58,8 +58,9 @@ class TargetDevice {
   /// A new I_T nexus, attached to all logical units.
   std::unique_ptr<Nexus> attach(NexusName name);
 
-  /// Executes a command on the logical unit that `lun_field` (the eight bytes of the LUN) names; if there is none,
-  /// answers as SAM-5 §5.11 says. `nexus` and `command` stay until the task has ended.
+  /// Executes a command on the logical unit that `lun_field` (the eight bytes of the LUN) names: one that was added, or
+  /// the REPORT LUNS well known one, which every target device has; if there is none, answers as SAM-5 §5.11 says.
+  /// `nexus` and `command` stay until the task has ended.
   io::Task<Completion> execute(Nexus& nexus, std::uint64_t lun_field, Command& command);
 
   /// The logical unit that `lun_field` names, or null.

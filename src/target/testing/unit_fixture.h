@@ -43,6 +43,7 @@ class UnitTest : public ::testing::Test {
   void start(LogicalUnitOptions options = {}) {
     if (!owned_) prepare();
     options.target_name = "iqn.2026-11.test:target";
+    if (options.port_groups.empty()) options.port_groups = {{.tag = 7}, {.tag = 8}};
     unit = std::make_unique<LogicalUnit>(std::move(owned_), options);
     nexus = unit->attach(view);
     while (nexus->attentions().take()) {

@@ -1,0 +1,154 @@
+// LOG SENSE and LOG SELECT (SPC-4 §6.8 and §6.7). A log page is a row of a table.
+
+#include <algorithm>
+#include <array>
+
+#include "scsi/log_page.h"
+#include "scsi/sense_codes.h"
+#include "target/commands.h"
+
+namespace peerlane::target {
+namespace {
+
+// LOG SENSE (SPC-4 table 165) and LOG SELECT (table 162).
+constexpr std::size_t kPageByte = 2;
+constexpr unsigned kPageControlShift = 6;
+constexpr std::uint8_t kPageControlBit = 7;
+constexpr std::uint8_t kPageMask = 0x3f;
+constexpr std::uint8_t kPageBit = 5;
+constexpr std::size_t kSubpageByte = 3;
+constexpr std::size_t kParameterPointer = 5;
+constexpr std::uint8_t kParameterCodeReset = 0x02;  // PCR, byte 1
+constexpr std::size_t kParameterListLength = 7;
+
+scsi::LogPageControl page_control(ByteView cdb) {
+  return static_cast<scsi::LogPageControl>(cdb[kPageByte] >> kPageControlShift);
+}
+scsi::LogPageCode page_code(ByteView cdb) {
+  return {static_cast<std::uint8_t>(cdb[kPageByte] & kPageMask), cdb[kSubpageByte]};
+}
+
+// --- Pages. Nothing is in them that is not known. ---
+
+/// General access statistics and performance (SPC-4 §7.3.6). The default of a counter is 0. Time is not measured, so
+/// the intervals are 0, and there is no time interval parameter.
+void put_statistics(const CommandContext& context, scsi::LogPageControl control, scsi::LogPageWriter& page) {
+  constexpr std::uint16_t kGeneral = 0x0001;
+  IoTotals totals;
+  if (control == scsi::LogPageControl::kCumulative) totals = context.unit.statistics();
+  std::array<std::uint8_t, 64> value{};
+  put_be64(value, 0, totals.reads);
+  put_be64(value, 8, totals.writes);
+  put_be64(value, 16, totals.blocks_written);  // received
+  put_be64(value, 24, totals.blocks_read);     // transmitted
+  page.add(kGeneral, scsi::LogFormat::kUnboundedCounter, value);
+}
+
+/// Informational exceptions (SPC-4 §7.3.8): there are none, and no thermometer.
+void put_exceptions(const CommandContext&, scsi::LogPageControl, scsi::LogPageWriter& page) {
+  constexpr std::uint16_t kGeneral = 0x0000;
+  constexpr std::array<std::uint8_t, 4> kNothing{0x00, 0x00, 0xff, 0x00};  // sense code, its qualifier, temperature
+  page.add(kGeneral, scsi::LogFormat::kBinaryList, kNothing);
+}
+
+/// Logical block provisioning (SBC-4 §6.4.4): blocks that have space, and that there is space for. The threshold
+/// exponent is 0, so a resource is one block; what does not fit is FFFFFFFFh.
+void put_provisioning(const CommandContext& context, scsi::LogPageControl, scsi::LogPageWriter& page) {
+  constexpr std::uint16_t kAvailable = 0x0001;
+  constexpr std::uint16_t kUsed = 0x0002;
+  constexpr std::uint8_t kDedicated = 1;  // SCOPE
+  constexpr std::uint8_t kShared = 2;
+  const auto space = context.unit.device().space();
+  if (!space) return;
+  const auto add = [&](std::uint16_t code, std::uint64_t bytes, std::uint8_t scope) {
+    std::array<std::uint8_t, 8> value{};
+    const std::uint64_t blocks = bytes / context.unit.block_size();
+    put_be32(value, 0, static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, UINT32_MAX)));
+    value[4] = scope;
+    page.add(code, scsi::LogFormat::kBinaryList, value);
+  };
+  if (space->available) add(kAvailable, *space->available, kShared);
+  add(kUsed, space->used, kDedicated);
+}
+
+struct PageRow {
+  scsi::LogPageCode code;
+  void (*put)(const CommandContext& context, scsi::LogPageControl control, scsi::LogPageWriter& page);  // null: a list
+  bool thin_only = false;
+};
+
+constexpr std::array kPages{
+    PageRow{scsi::kSupportedLogPages, nullptr},
+    PageRow{scsi::kSupportedLogSubpages, nullptr},
+    PageRow{scsi::kProvisioningLogPage, put_provisioning, true},
+    PageRow{scsi::kStatisticsLogPage, put_statistics},
+    PageRow{scsi::kInformationalExceptionsLogPage, put_exceptions},
+};
+
+bool offers_page(const LogicalUnit& unit, const PageRow& row) {
+  return !row.thin_only || (unit.capabilities().unmap && unit.device().space());
+}
+
+std::size_t put_supported(const LogicalUnit& unit, bool subpages, ByteSpan out) {
+  std::array<scsi::LogPageCode, kPages.size()> codes{};
+  std::size_t count = 0;
+  for (const PageRow& row : kPages) {
+    if (offers_page(unit, row)) codes.at(count++) = row.code;
+  }
+  return scsi::encode_supported_log_pages(std::span(codes).first(count), subpages, out);
+}
+
+/// The row of the page that the CDB names, or why there is none.
+std::expected<const PageRow*, scsi::Sense> find_page(const CommandContext& context) {
+  const scsi::LogPageCode code = page_code(context.cdb());
+  const auto* const row = std::ranges::find(kPages, code, &PageRow::code);
+  if (row != kPages.end() && offers_page(context.unit, *row)) return row;
+  const bool page_exists = std::ranges::any_of(
+      kPages, [&](const PageRow& any) { return any.code.page == code.page && offers_page(context.unit, any); });
+  return std::unexpected(page_exists ? scsi::invalid_field_in_cdb(kSubpageByte)
+                                     : scsi::invalid_field_in_cdb(kPageByte, kPageBit));
+}
+
+}  // namespace
+
+Answer log_sense(const CommandContext& context, ByteSpan out) {
+  const ByteView cdb = context.cdb();
+  const auto row = find_page(context);
+  if (!row) return std::unexpected(row.error());
+  const std::uint16_t first = get_be16(cdb, kParameterPointer);
+  if ((*row)->put == nullptr) {
+    if (first != 0) return std::unexpected(scsi::invalid_field_in_cdb(kParameterPointer));
+    return put_supported(context.unit, (*row)->code == scsi::kSupportedLogSubpages, out);
+  }
+  // No parameter has a threshold.
+  const scsi::LogPageControl control = page_control(cdb);
+  if (control == scsi::LogPageControl::kThreshold || control == scsi::LogPageControl::kDefaultThreshold) {
+    return std::unexpected(scsi::invalid_field_in_cdb(kPageByte, kPageControlBit));
+  }
+  scsi::LogPageWriter page((*row)->code, first, out);
+  (*row)->put(context, control, page);
+  const std::size_t size = page.finish();
+  if (size == scsi::kLogPageHeaderBytes && first != 0) {
+    return std::unexpected(scsi::invalid_field_in_cdb(kParameterPointer));
+  }
+  return size;
+}
+
+/// There is nothing to be sent, but counters can be set to 0: with PCR, or by asking for the default cumulative values.
+Answer log_select(const CommandContext& context, ByteSpan) {
+  const ByteView cdb = context.cdb();
+  if (get_be16(cdb, kParameterListLength) != 0)
+    return std::unexpected(scsi::invalid_field_in_cdb(kParameterListLength));
+  const auto row = find_page(context);
+  if (!row) return std::unexpected(row.error());
+  const bool all = (*row)->code == scsi::kSupportedLogPages;  // page code 0 names no page, but all
+  if (!all && (*row)->code != scsi::kStatisticsLogPage) return std::size_t{0};
+  if ((cdb[1] & kParameterCodeReset) == 0 && page_control(cdb) != scsi::LogPageControl::kDefaultCumulative) {
+    return std::size_t{0};
+  }
+  context.unit.reset_statistics();
+  context.unit.establish(scsi::sense_codes::kLogParametersChanged, &context.nexus);
+  return std::size_t{0};
+}
+
+}  // namespace peerlane::target
