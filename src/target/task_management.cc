@@ -27,8 +27,8 @@ ItlNexus& nexus_with(Session& session, const LogicalUnit& unit) {
   std::unreachable();
 }
 
-/// What a logical unit reset does to one session.
-io::Task<void> reset_in(std::shared_ptr<Session> session, const LogicalUnit* unit) {
+/// Aborts what a session has in `unit`, and ends its ACA there (SAM-5 §5.9.4).
+io::Task<void> abort_in(std::shared_ptr<Session> session, const LogicalUnit* unit) {
   co_await session->abort_tasks(unit);
   if (session->nexus() != nullptr) nexus_with(*session, *unit).task_set().clear_aca();
 }
@@ -139,7 +139,7 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
 io::Task<void> Connection::reset_everywhere(const LogicalUnit& unit) {
   const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
   for (const std::shared_ptr<Session>& session : sessions) {
-    std::function<io::Task<void>()> work = [session, &unit] { return reset_in(session, &unit); };
+    std::function<io::Task<void>()> work = [session, &unit] { return abort_in(session, &unit); };
     co_await io::run_on(executor_, session->executor(), std::move(work));
   }
 }
