@@ -76,7 +76,7 @@ constexpr const char* kUsage =
   -r        read (default)          -w          write            -m PERCENT   a mix with so many reads
   -s        sequential, not random  -b BYTES    per command      -q DEPTH     commands in flight per session
   -c COUNT  sessions                -t SECONDS  how long         -H -D        header digest, data digest
-  -V        verify digests
+  -V        verify digests          -n NAME     initiator name, for several programs at once
 )";
 
 bool parse_url(const std::string& url, Options& options) {
@@ -92,7 +92,7 @@ bool parse_url(const std::string& url, Options& options) {
 }
 
 bool parse(int argc, char** argv, Options& options) {
-  for (int option = 0; (option = getopt(argc, argv, "rwm:sb:q:c:t:HDV")) != -1;) {
+  for (int option = 0; (option = getopt(argc, argv, "rwm:sb:q:c:t:n:HDV")) != -1;) {
     const auto number = [] { return static_cast<unsigned>(std::strtoul(optarg, nullptr, 0)); };
     switch (option) {
       case 'r':
@@ -118,6 +118,9 @@ bool parse(int argc, char** argv, Options& options) {
         break;
       case 't':
         options.seconds = std::atof(optarg);
+        break;
+      case 'n':
+        options.initiator = optarg;
         break;
       case 'H':
         options.header_digest = true;

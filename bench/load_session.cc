@@ -216,7 +216,7 @@ void Session::connect_and_log_in() {
   if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) die("connect");
 
   const auto key = [](const std::string& name, const std::string& value) { return name + "=" + value + '\0'; };
-  const std::string names = key("InitiatorName", "iqn.2026-11.dev.peerlane:iblast-" + std::to_string(id_)) +
+  const std::string names = key("InitiatorName", options_.initiator + "-" + std::to_string(id_)) +
                             key("SessionType", "Normal") + key("TargetName", options_.target) +
                             key("AuthMethod", "None");
   const std::string operational =

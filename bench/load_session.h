@@ -19,6 +19,7 @@ constexpr std::uint32_t kMaxDepth = 1024;
 constexpr std::uint32_t kMaxBlockBytes = 4u << 20;
 
 struct Options {
+  std::string initiator = "iqn.2026-11.dev.peerlane:iblast";  // with a number after it, for each session
   unsigned read_percent = 100;
   bool sequential = false;
   std::uint32_t block_bytes = 4096;

@@ -99,6 +99,11 @@ CacheMemory::Place CacheMemory::find(CacheOwner& owner, std::uint64_t page) {
   Shard& shard = *shards_[(key >> 40) % kShards];
   std::unique_lock lock(shard.mutex);
   std::uint32_t frame = bucket(shard, key);
+  if (frame != kNone) {
+    // Most often it is this one: have what will be needed of it come while its name is compared.
+    __builtin_prefetch(bytes_of(frame).data());
+    shard.policy.prefetch(frame - shard.first);
+  }
   while (frame != kNone && (frames_[frame].page != page || frames_[frame].owner != &owner))
     frame = frames_[frame].chain;
   return {shard, key, std::move(lock), frame};

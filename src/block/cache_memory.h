@@ -152,8 +152,9 @@ class CacheMemory {
   static constexpr std::uint32_t kNone = UINT32_MAX;
   static constexpr std::uint32_t kShards = 16;
 
-  /// What is known of one page of memory. Guarded by its shard's lock; the links of dirty ones by the owner's.
-  struct Frame {
+  /// What is known of one page of memory: one cache line. Guarded by its shard's lock; the links of dirty ones by the
+  /// owner's.
+  struct alignas(64) Frame {
     CacheOwner* owner = nullptr;
     std::uint64_t page = 0;
     const CacheFill* fill = nullptr;  // who fetches it; null: it is here

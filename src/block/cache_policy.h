@@ -54,6 +54,8 @@ class CachePolicy {
   /// is empty now and comes back with insert().
   void take_out(std::uint32_t slot);
   void put_back(std::uint32_t slot);
+  /// A hint that `slot` will be touched soon.
+  void prefetch(std::uint32_t slot) const { __builtin_prefetch(&nodes_[slot], 1); }
   bool is_queued(std::uint32_t slot) const { return nodes_[slot].queued; }
 
   /// Chooses the slot to be emptied and takes it out; nothing if no slot is in a queue.
