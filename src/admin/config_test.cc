@@ -148,6 +148,39 @@ write_cache = "through"
   EXPECT_TRUE(lun.write_through);
 }
 
+TEST(Configuration, PortGroups) {
+  const std::string portals = "[[portal]]\nlisten = \"127.0.0.1:1\"\n[[portal]]\nlisten = \"127.0.0.1:2\"\ngroup = 2\n";
+  const Configuration configuration =
+      parse(portals + with_target("[[target.port_group]]\ngroup = 2\nstate = \"standby\"\npreferred = true\n"
+                                  "[[target.port_group]]\ngroup = 1\n"));
+  EXPECT_THAT(findings(configuration), IsEmpty());
+  const auto& states = configuration.declaration.targets[0].access_states;
+  ASSERT_EQ(states.size(), 2u);
+  EXPECT_EQ(states[0].tag, 2);
+  EXPECT_EQ(states[0].state, scsi::AccessState::kStandby);
+  EXPECT_TRUE(states[0].preferred);
+  EXPECT_EQ(states[1].state, scsi::AccessState::kOptimized);
+  EXPECT_FALSE(states[1].preferred);
+
+  const auto wrong = [&](std::string_view more) { return findings(portals + with_target(more)); };
+  EXPECT_THAT(wrong("[[target.port_group]]\nstate = \"standby\"\n"), ElementsAre(HasSubstr("has no group")));
+  EXPECT_THAT(wrong("[[target.port_group]]\ngroup = 3\n"), ElementsAre(HasSubstr("no portal of group 3")));
+  EXPECT_THAT(wrong("portal_groups = [1]\n[[target.port_group]]\ngroup = 2\n"),
+              ElementsAre(HasSubstr("no portal of group 2")));
+  EXPECT_THAT(wrong("[[target.port_group]]\ngroup = 1\nstate = \"offline\"\n"),
+              ElementsAre(AllOf(HasSubstr("state"), HasSubstr("non-optimized"))));
+  EXPECT_THAT(wrong("[[target.port_group]]\ngroup = 1\n[[target.port_group]]\ngroup = 1\n"),
+              ElementsAre(HasSubstr("described already")));
+}
+
+TEST(Configuration, PortalGroupsHaveALimit) {
+  std::string portals;
+  for (unsigned group = 1; group <= limits::kPortalGroups + 2; ++group) {
+    portals += fmt::format("[[portal]]\nlisten = \"127.0.0.1:{}\"\ngroup = {}\n", group, group);
+  }
+  EXPECT_THAT(findings(portals + with_target("")), ElementsAre(HasSubstr("more than 256 portal groups")));
+}
+
 TEST(Configuration, BrokenFormIsReportedWithItsPlace) {
   const Configuration configuration = parse("[service]\nthreads = = 2\n");
   ASSERT_EQ(configuration.findings.size(), 1u);

@@ -34,6 +34,7 @@ class FilterDevice : public Device {
                                                    std::size_t most) override {
     return inner_->allocation(offset, length, most);
   }
+  Result<Space> space() const override { return inner_->space(); }
   Result<bool> refresh_size() override { return inner_->refresh_size(); }
 
   io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work) override {

@@ -122,5 +122,43 @@ TEST(Mode, PagesThatAreCutOffAreNone) {
   EXPECT_FALSE(decode_caching_page(bytes("08 00")));
 }
 
+TEST(Mode, OtherPages) {
+  std::vector<std::uint8_t> out(64, 0xee);
+  const auto written = [&out](std::size_t size) {
+    return std::vector(out.begin(), out.begin() + static_cast<long>(size));
+  };
+
+  const ReadWriteErrorRecoveryPage recovery{true, false, 3, 4, 0x0102};
+  auto page = written(encode_read_write_error_recovery_page(recovery, out));
+  EXPECT_EQ(page, bytes("01 0a 80 03 00 00 00 00 04 00 01 02"));
+  EXPECT_EQ(decode_read_write_error_recovery_page(page), recovery);
+
+  const VerifyErrorRecoveryPage verify{5, 0x0304};
+  page = written(encode_verify_error_recovery_page(verify, out));
+  EXPECT_EQ(page, bytes("07 0a 00 05 00 00 00 00 00 00 03 04"));
+  EXPECT_EQ(decode_verify_error_recovery_page(page), verify);
+  EXPECT_FALSE(decode_read_write_error_recovery_page(page));
+
+  const ControlExtensionPage extension{true, true, true, 2, 252};
+  page = written(encode_control_extension_page(extension, out));
+  EXPECT_EQ(page,
+            bytes("4a 01 00 1c 07 02 fc 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"));
+  EXPECT_EQ(decode_control_extension_page(page), extension);
+  EXPECT_EQ(mode_page_length_offset(page), 2u);
+
+  const InformationalExceptionsPage exceptions{true, 6};
+  page = written(encode_informational_exceptions_page(exceptions, out));
+  EXPECT_EQ(page, bytes("1c 0a 08 06 00 00 00 00 00 00 00 00"));
+  EXPECT_EQ(decode_informational_exceptions_page(page), exceptions);
+  EXPECT_EQ(mode_page_length_offset(page), 1u);
+
+  ControlPage control;
+  control.task_set_type = 1;
+  control.descriptor_sense = true;
+  page = written(encode_control_page(control, out));
+  EXPECT_EQ(page[2], 0x24);
+  EXPECT_EQ(decode_control_page(page), control);
+}
+
 }  // namespace
 }  // namespace peerlane::scsi

@@ -86,5 +86,20 @@ TEST(CommandSupport, ReadsWhatTgtSends) {
   EXPECT_EQ(decoded->usage[0], 0x28);
 }
 
+TEST(SupportedOpcodes, Timeouts) {
+  std::vector<std::uint8_t> out(64, 0xee);
+  SupportedCommandsWriter writer(out, true);
+  EXPECT_TRUE(writer.add({.operation_code = 0x00, .cdb_length = 6}, {.nominal = 1, .recommended = 0x0102}));
+  out.resize(writer.finish());
+  EXPECT_EQ(out, bytes("00 00 00 14 00 00 00 00 00 02 00 06 00 0a 00 00 00 00 00 01 00 00 01 02"));
+
+  const std::vector<std::uint8_t> usage{0x00, 0, 0, 0, 0, 4};
+  const CommandSupport support{.support = Support::kStandard, .usage = usage, .timeouts = {2, 3}};
+  out.assign(64, 0xee);
+  out.resize(encode_command_support(support, true, out));
+  EXPECT_EQ(decode_command_support(out)->timeouts, support.timeouts);
+  EXPECT_EQ(decode_command_support(ByteView(out).first(out.size() - 1))->timeouts, CommandTimeouts{});
+}
+
 }  // namespace
 }  // namespace peerlane::scsi

@@ -161,5 +161,45 @@ TEST(Vpd, LogicalBlockProvisioning) {
   truncate(encoded, decode_logical_block_provisioning);
 }
 
+TEST(Vpd, ExtendedInquiry) {
+  const ExtendedInquiry inquiry{.head_of_queue = true,
+                                .ordered = true,
+                                .simple = true,
+                                .volatile_cache = true,
+                                .luns_changed_once = true,
+                                .max_sense_bytes = 252};
+  std::vector<std::uint8_t> out(kMaxVpdBytes, 0xee);
+  out.resize(encode_extended_inquiry({}, inquiry, out));
+  ASSERT_EQ(out.size(), 64u);
+  EXPECT_EQ(std::vector(out.begin(), out.begin() + 16), bytes("00 86 00 3c 00 07 01 01 00 00 00 00 00 fc 00 00"));
+  EXPECT_EQ(decode_extended_inquiry(out), inquiry);
+  EXPECT_FALSE(decode_extended_inquiry(ByteView(out).first(13)));
+}
+
+TEST(Vpd, ModePagePolicy) {
+  const std::vector<ModePagePolicy> policies{
+      {}, {.page = 0x0a, .subpage = 0x01, .several_units = true, .policy = ModePolicy::kPerNexus}};
+  std::vector<std::uint8_t> out(kMaxVpdBytes, 0xee);
+  out.resize(encode_mode_page_policy({}, policies, out));
+  EXPECT_EQ(out, bytes("00 87 00 08 3f ff 00 00 0a 01 83 00"));
+  EXPECT_EQ(decode_mode_page_policy(out), policies);
+}
+
+TEST(Vpd, ScsiPorts) {
+  const std::vector<ScsiPort> ports{{1, {scsi_name_designator(Association::kTargetPort, "iqn.a,t,0x0001")}}, {2, {}}};
+  std::vector<std::uint8_t> out(kMaxVpdBytes, 0xee);
+  out.resize(encode_scsi_ports({}, ports, out));
+  EXPECT_EQ(out, bytes("00 88 00 2c"
+                       "00 00 00 01 00 00 00 00 00 00 00 14 53 98 00 10 69 71 6e 2e 61 2c 74 2c 30 78 30 30 30 31 00 00"
+                       "00 00 00 02 00 00 00 00 00 00 00 00"));
+  EXPECT_EQ(decode_scsi_ports(out), ports);
+  for (std::size_t size = 4; size < out.size(); ++size) {
+    EXPECT_EQ(decode_scsi_ports(ByteView(out).first(size))->size(), size >= 36 ? 1u : 0u);
+  }
+  std::vector<std::uint8_t> small(40, 0xee);
+  EXPECT_EQ(encode_scsi_ports({}, ports, small), 36u);
+  EXPECT_EQ(get_be16(small, 2), 32u);
+}
+
 }  // namespace
 }  // namespace peerlane::scsi

@@ -43,11 +43,11 @@ io::Task<std::optional<Completion>> compare_medium(LogicalUnit& unit, std::uint6
 /// Writes `data`, on stable storage where the unit or the command asks for it.
 io::Task<Completion> write_whole(CommandContext context, std::uint64_t start, ByteView data) {
   LogicalUnit& unit = context.unit;
-  const bool durable = must_reach_medium(unit, context.blocks.fua);
-  const bool fua = durable && unit.capabilities().fua;
+  const bool fua = must_reach_medium(unit, context.blocks.fua) && unit.capabilities().fua;
   const block::WriteFlags flags = fua ? block::WriteFlags::kFua : block::WriteFlags::kNone;
   auto written = co_await unit.device().write(start, data, flags);
-  if (written && durable && !fua) written = co_await unit.device().flush();
+  // Asked for now and not before: WCE may have been switched off meanwhile, by a MODE SELECT that flushed without this.
+  if (written && !fua && must_reach_medium(unit, context.blocks.fua)) written = co_await unit.device().flush();
   if (!written) co_return device_failure(written.error(), MediumAccess::kWrite, {start / unit.block_size()});
   co_return Completion::good();
 }

@@ -30,10 +30,13 @@ scsi::LogPageCode page_code(ByteView cdb) {
 
 // --- Pages. Nothing is in them that is not known. ---
 
-/// General access statistics and performance (SPC-4 §7.3.6). The default of a counter is 0. Time is not measured, so
-/// the intervals are 0, and there is no time interval parameter.
+/// General statistics and performance (SPC-4 §7.3.6). The default of a counter is 0. Time is not measured: intervals are
+/// 0, of a length of 0, but their parameters have to be there.
 void put_statistics(const CommandContext& context, scsi::LogPageControl control, scsi::LogPageWriter& page) {
   constexpr std::uint16_t kGeneral = 0x0001;
+  constexpr std::uint16_t kIdleTime = 0x0002;
+  constexpr std::uint16_t kTimeInterval = 0x0003;
+  constexpr std::array<std::uint8_t, 8> kNoTime{};
   IoTotals totals;
   if (control == scsi::LogPageControl::kCumulative) totals = context.unit.statistics();
   std::array<std::uint8_t, 64> value{};
@@ -42,6 +45,8 @@ void put_statistics(const CommandContext& context, scsi::LogPageControl control,
   put_be64(value, 16, totals.blocks_written);  // received
   put_be64(value, 24, totals.blocks_read);     // transmitted
   page.add(kGeneral, scsi::LogFormat::kUnboundedCounter, value);
+  page.add(kIdleTime, scsi::LogFormat::kUnboundedCounter, kNoTime);
+  page.add(kTimeInterval, scsi::LogFormat::kBinaryList, kNoTime);
 }
 
 /// Informational exceptions (SPC-4 §7.3.8): there are none, and no thermometer.

@@ -16,6 +16,12 @@ enum class Place : std::uint8_t {
   kWellKnown,  // the REPORT LUNS well known logical unit (SPC-4 §8.2)
 };
 
+/// For all that is not answered there.
+scsi::Sense refusal_in(Place place) {
+  return scsi::illegal_request(place == Place::kWellKnown ? scsi::sense_codes::kInvalidOperationCode
+                                                          : scsi::sense_codes::kLogicalUnitNotSupported);
+}
+
 /// INQUIRY and REQUEST SENSE are answered everywhere; TEST UNIT READY and REPORT LUNS in some places; all else is
 /// refused.
 Answer answer_in(Place place, const std::string& target_name, Nexus& nexus, scsi::OperationCode operation, ByteView cdb,
@@ -35,15 +41,13 @@ Answer answer_in(Place place, const std::string& target_name, Nexus& nexus, scsi
     default:
       break;
   }
-  return std::unexpected(scsi::illegal_request(well_known ? scsi::sense_codes::kInvalidOperationCode
-                                                          : scsi::sense_codes::kLogicalUnitNotSupported));
+  return std::unexpected(refusal_in(place));
 }
 
 io::Task<Completion> execute_in(Place place, const std::string& target_name, Nexus& nexus, Command& command) {
   const auto found = find_command(command.cdb());
   if (!found || (*found)->answer == nullptr) {
-    const Answer refused = answer_in(place, target_name, nexus, scsi::OperationCode::kVariableLength, {}, {});
-    co_return Completion::check(refused.error());
+    co_return Completion::check(refusal_in(place));
   }
   const CommandDescription& description = **found;
   if (const auto sense = check_cdb(description, command.cdb())) co_return Completion::check(*sense);

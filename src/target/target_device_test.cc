@@ -125,6 +125,42 @@ TEST_F(TargetDeviceTest, Lun0AnswersReportLunsEvenIfItIsNone) {
   expect_check(execute(0, FakeCommand({0, 0, 0, 0, 0, 0})), SenseKey::kIllegalRequest, codes::kLogicalUnitNotSupported);
 }
 
+TEST_F(TargetDeviceTest, ReportLunsWellKnownUnit) {
+  add(0);
+  add(3);
+  attach();
+  constexpr std::uint64_t kWellKnown = 0xc101'0000'0000'0000;
+  EXPECT_EQ(target.find(kWellKnown), nullptr);  // nothing that task management could be about
+  expect_good(execute(kWellKnown, FakeCommand({0, 0, 0, 0, 0, 0})));
+  FakeCommand inquiry({0x12, 0, 0, 0, 96, 0}, 255);
+  expect_good(execute(kWellKnown, inquiry));
+  EXPECT_EQ(inquiry.data_in()[0], 0x1e);
+  FakeCommand request_sense({0x03, 0, 0, 0, 252, 0}, 252);
+  expect_good(execute(kWellKnown, request_sense));
+  EXPECT_EQ(scsi::decode_sense(request_sense.data_in())->key, SenseKey::kNoSense);
+  FakeCommand luns({0xa0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 256);
+  expect_good(execute(kWellKnown, luns));
+  EXPECT_EQ(luns.data_in().size(), 32u);
+  EXPECT_EQ(scsi::lun_list_entry(luns.data_in(), 2), kWellKnown);
+
+  FakeCommand pages({0x12, 1, 0, 0, 255, 0}, 255);
+  expect_good(execute(kWellKnown, pages));
+  EXPECT_EQ(pages.data_in(), (std::vector<std::uint8_t>{0x1e, 0, 0, 2, 0, 0x83}));
+  FakeCommand identification({0x12, 1, 0x83, 0, 255, 0}, 255);
+  expect_good(execute(kWellKnown, identification));
+  EXPECT_EQ(identification.data_in()[1], 0x83);
+  expect_invalid_field(execute(kWellKnown, FakeCommand({0x12, 1, 0xb0, 0, 255, 0}, 255)), 2, std::nullopt);
+
+  FakeCommand read({0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, 512), capacity({0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 8);
+  for (FakeCommand* const command : {&read, &capacity}) {
+    expect_check(execute(kWellKnown, *command), SenseKey::kIllegalRequest, codes::kInvalidOperationCode);
+  }
+  for (const std::uint64_t other : {0xc102'0000'0000'0000u, 0xc101'0000'0000'0001u, 0xc1ff'0000'0000'0000u}) {
+    expect_check(execute(other, FakeCommand({0, 0, 0, 0, 0, 0})), SenseKey::kIllegalRequest,
+                 codes::kLogicalUnitNotSupported);
+  }
+}
+
 TEST_F(TargetDeviceTest, NexusesComeAndGoWhileTheOthersStay) {
   add(0);
   attach();

@@ -36,6 +36,8 @@ class FaultyDevice final : public block::Device {
   std::vector<std::string> log;
   /// The error of each further operation of the kind.
   std::optional<int> read_error, write_error, flush_error, unmap_error, resize_error;
+  /// What its storage still has, in bytes; nothing: unknown.
+  std::optional<std::uint64_t> available;
   /// Reads and writes that succeed before their errors set in.
   unsigned successes = 0;
 
@@ -77,6 +79,11 @@ class FaultyDevice final : public block::Device {
                                                           std::size_t most) override {
     auto result = co_await ram_->allocation(offset, length, most);
     co_return result;
+  }
+  Result<block::Space> space() const override {
+    auto space = ram_->space();
+    space->available = available;
+    return space;
   }
   Result<bool> refresh_size() override {
     if (resize_error) return fail(*resize_error);
