@@ -318,6 +318,8 @@ void Reader::read_lun(const toml::table& table, target::TargetDeclaration& targe
   lun.name = section.text("name").value_or("");
   const auto block_size = section.number("block_size", 0, 0xffff'ffff);
   lun.block_size = static_cast<std::uint32_t>(block_size.value_or(0));
+  const auto physical = section.number("physical_block_size", 0, 0xffff'ffff);
+  lun.physical_block_size = static_cast<std::uint32_t>(physical.value_or(0));
   lun.read_only = section.flag("read_only").value_or(false);
   lun.direct = section.flag("direct").value_or(true);
   lun.write_through = section.choice("write_cache", {"back", "through"}).value_or(0) == 1;
@@ -330,8 +332,10 @@ void Reader::read_lun(const toml::table& table, target::TargetDeclaration& targe
 
 void Reader::check_lun_disk(Section& section, const target::LunDeclaration& lun) {
   if (auto problem = check_lun(lun)) {
-    const bool block_size = lun.block_size != 0 && lun.block_size != 512 && lun.block_size != 4096;
-    section.report(block_size ? "block_size" : "disk", *problem);
+    section.report(!is_block_size(lun.block_size)            ? "block_size"
+                   : !is_block_size(lun.physical_block_size) ? "physical_block_size"
+                                                             : "disk",
+                   *problem);
     return;
   }
   if (context_.check_disks) {

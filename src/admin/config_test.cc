@@ -106,6 +106,7 @@ number = 9
 disk = "/dev/sda"
 name = "first"
 block_size = 4096
+physical_block_size = 4096
 read_only = true
 direct = false
 write_cache = "through"
@@ -143,6 +144,7 @@ write_cache = "through"
   EXPECT_EQ(lun.disk, "/dev/sda");
   EXPECT_EQ(lun.name, "first");
   EXPECT_EQ(lun.block_size, 4096u);
+  EXPECT_EQ(lun.physical_block_size, 4096u);
   EXPECT_TRUE(lun.read_only);
   EXPECT_FALSE(lun.direct);
   EXPECT_TRUE(lun.write_through);

@@ -60,10 +60,19 @@ DiskArgument parse_disk_argument(std::string_view text) {
   return {std::string(name), std::string(text.substr(equals + 1))};
 }
 
+bool is_block_size(std::uint32_t size) {
+  return size == 0 || size == 512 || size == 4096;
+}
+
 Verdict check_lun(const target::LunDeclaration& lun) {
-  if (lun.block_size != 0 && lun.block_size != 512 && lun.block_size != 4096) {
-    return Problem{fmt::format("a block size of {} is not possible", lun.block_size),
+  for (const std::uint32_t size : {lun.block_size, lun.physical_block_size}) {
+    if (is_block_size(size)) continue;
+    return Problem{fmt::format("a block size of {} is not possible", size),
                    "give 512 or 4096, or leave it out for the disk's own"};
+  }
+  if (lun.physical_block_size == 512 && lun.block_size == 4096) {
+    return Problem{"a physical block of 512 bytes cannot hold a logical one of 4096",
+                   "leave the physical block size out"};
   }
   if (auto problem = check_name(lun.name)) return problem;
   if (lun.disk.empty()) return Problem{"the disk is empty", "name a file, a block device, or ram:SIZE"};

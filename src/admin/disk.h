@@ -19,7 +19,10 @@ struct DiskArgument {
 /// that looks like that is given as "./a=b".
 DiskArgument parse_disk_argument(std::string_view text);
 
-/// Checks what needs no look at the system: the form of the disk, block size, name.
+/// Whether a logical or physical block may have this size; 0 stands for the disk's own.
+bool is_block_size(std::uint32_t size);
+
+/// Checks what needs no look at the system: the form of the disk, block sizes, name.
 Verdict check_lun(const target::LunDeclaration& lun);
 
 /// Checks that the disk can be opened as it is to be used: it exists, it is a regular file or a block device, it is not

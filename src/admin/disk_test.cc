@@ -64,6 +64,20 @@ TEST(Disk, BlockSize) {
   EXPECT_THAT(check_lun(lun)->what, HasSubstr("has no block of 4096"));
 }
 
+TEST(Disk, PhysicalBlockSize) {
+  target::LunDeclaration lun = lun_of("ram:1M");
+  for (const unsigned size : {1u, 511u, 1024u, 8192u}) {
+    lun.physical_block_size = size;
+    EXPECT_THAT(check_lun(lun)->what, HasSubstr("is not possible")) << size;
+  }
+  lun.physical_block_size = 4096;
+  EXPECT_FALSE(check_lun(lun));
+  lun.block_size = 4096;
+  EXPECT_FALSE(check_lun(lun));
+  lun.physical_block_size = 512;
+  EXPECT_THAT(check_lun(lun)->what, HasSubstr("cannot hold a logical one"));
+}
+
 TEST(Disk, Name) {
   target::LunDeclaration lun = lun_of("ram:1M");
   lun.name = std::string(64, 'x');

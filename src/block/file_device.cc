@@ -18,7 +18,6 @@ namespace peerlane::block {
 namespace {
 
 constexpr std::uint32_t kDefaultBlockSize = 512;
-constexpr std::uint32_t kPhysicalBlockSize = 4096;  // what file systems allocate, and never less than a page
 
 /// Whether the file can be read in units of `block_size` without the page cache; asks by trying.
 bool reads_directly(int fd, std::uint32_t block_size) {
@@ -88,7 +87,9 @@ std::string canonical(const std::string& path) {
 Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const OpenOptions& options) {
   Traits traits;
   traits.geometry.logical_block_size = options.logical_block_size != 0 ? options.logical_block_size : kDefaultBlockSize;
-  traits.geometry.physical_block_size = kPhysicalBlockSize;
+  // What is written in smaller units than the file system allocates is not read and written back as a whole by anybody
+  // on this side; the units of allocation are the granularity of unmapping.
+  traits.geometry.physical_block_size = traits.geometry.logical_block_size;
   bool direct = false;
   const auto fd = open_file(path, options, traits.geometry.logical_block_size, direct);
   if (!fd) return std::unexpected(fd.error());

@@ -74,6 +74,12 @@ void add_disk_options(CLI::App& command, ServeArguments& arguments) {
       ->check(CLI::IsMember({512, 4096}).description(""))
       ->type_name("512|4096")
       ->group(group);
+  command
+      .add_option("--physical-block-size", arguments.physical_block_size,
+                  "Physical block size that initiators are told (default: the disk's own)")
+      ->check(CLI::IsMember({512, 4096}).description(""))
+      ->type_name("512|4096")
+      ->group(group);
   command.add_flag("--write-through", arguments.write_through, "Answer a write when it is on stable storage")
       ->group(group);
   command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")

@@ -31,10 +31,10 @@ void report(Configuration& configuration, const Verdict& verdict) {
 bool contradicts_config(const ServeArguments& arguments) {
   return !arguments.disks.empty() || !arguments.listen.empty() || !arguments.target_name.empty() ||
          !arguments.alias.empty() || arguments.threads != 0 || arguments.poll != 0 || arguments.block_size != 0 ||
-         arguments.read_only || arguments.write_through || arguments.no_direct || !arguments.state.empty() ||
-         !arguments.cache.empty() || !arguments.cache_memory.empty() || !arguments.read_ahead.empty() ||
-         !arguments.initiators.empty() || !arguments.addresses.empty() || !arguments.account.name.empty() ||
-         !arguments.mutual.name.empty() || arguments.allow_anonymous;
+         arguments.physical_block_size != 0 || arguments.read_only || arguments.write_through || arguments.no_direct ||
+         !arguments.state.empty() || !arguments.cache.empty() || !arguments.cache_memory.empty() ||
+         !arguments.read_ahead.empty() || !arguments.initiators.empty() || !arguments.addresses.empty() ||
+         !arguments.account.name.empty() || !arguments.mutual.name.empty() || arguments.allow_anonymous;
 }
 
 Configuration from_file(const ServeArguments& arguments) {
@@ -145,6 +145,7 @@ void add_luns(const ServeArguments& arguments, target::TargetDeclaration& target
     lun.disk = std::move(disk.disk);
     lun.name = std::move(disk.name);
     lun.block_size = arguments.block_size;
+    lun.physical_block_size = arguments.physical_block_size;
     lun.read_only = arguments.read_only;
     lun.direct = !arguments.no_direct;
     lun.write_through = arguments.write_through;

@@ -27,6 +27,7 @@ struct ServeArguments {
   unsigned threads = 0;
   unsigned poll = 0;
   std::uint32_t block_size = 0;
+  std::uint32_t physical_block_size = 0;
   bool read_only = false;
   bool write_through = false;
   bool no_direct = false;

@@ -59,7 +59,8 @@ TEST(ServeArguments, OneDiskWithDefaults) {
 TEST(ServeArguments, EveryOptionArrives) {
   const admin::Configuration configuration = parse(
       "--listen 127.0.0.1:0 --listen [::1]:3261 --target-name iqn.2026-11.a:b --alias A --threads 2 --read-only "
-      "--block-size 4096 --write-through --no-direct --allow-initiator iqn.x:* --allow-initiator iqn.y "
+      "--block-size 4096 --physical-block-size 4096 --write-through --no-direct --allow-initiator iqn.x:* "
+      "--allow-initiator iqn.y "
       "--allow-address 10.0.0.0/8 --chap-user u --chap-secret-file f --mutual-user m --mutual-secret-env E "
       "--allow-anonymous --state s/t --log-level debug --json-log one=ram:1M ram:2M");
   EXPECT_THAT(configuration.findings, IsEmpty());
@@ -90,6 +91,7 @@ TEST(ServeArguments, EveryOptionArrives) {
   for (const target::LunDeclaration& lun : target.luns) {
     EXPECT_TRUE(lun.read_only);
     EXPECT_EQ(lun.block_size, 4096u);
+    EXPECT_EQ(lun.physical_block_size, 4096u);
     EXPECT_TRUE(lun.write_through);
     EXPECT_FALSE(lun.direct);
   }

@@ -95,7 +95,8 @@ std::size_t block_limits(const CommandContext& context, ByteSpan out) {
   const LogicalUnit& unit = context.unit;
   const auto blocks = [&unit](std::uint64_t bytes) { return static_cast<std::uint32_t>(bytes / unit.block_size()); };
   scsi::BlockLimits page;
-  page.transfer_granularity = static_cast<std::uint16_t>(blocks(unit.physical_block_size()));
+  page.transfer_granularity =
+      static_cast<std::uint16_t>(blocks(std::max(unit.physical_block_size(), unit.capabilities().unmap_granularity)));
   page.max_transfer = blocks(limits::kMaxTransferBytes);
   page.optimal_transfer = blocks(limits::kOptimalTransferBytes);
   page.max_write_same = blocks(limits::kMaxWriteSameBytes);

@@ -166,8 +166,36 @@ TEST_F(PrimaryTest, BlockLimitsStateTheLimitsThatAreKept) {
   EXPECT_EQ(limits->max_unmap_descriptors, 256u);
   EXPECT_EQ(limits->unmap_granularity, 8u);
   EXPECT_EQ(limits->unmap_alignment, 0u);
-  EXPECT_EQ(limits->transfer_granularity, 1);
+  EXPECT_EQ(limits->transfer_granularity, 8);
+  EXPECT_EQ(limits->max_compare_and_write, 255);
+  EXPECT_EQ(limits->max_atomic_transfer, limits::kMaxAtomicBytes / 512);
   EXPECT_FALSE(limits->write_same_non_zero);
+  nexus.reset();
+
+  prepare(4096);
+  device->claims.atomic_write = false;
+  start();
+  const auto large = scsi::decode_block_limits(vpd(0xb0));
+  EXPECT_EQ(large->max_compare_and_write, limits::kMaxCompareBytes / 4096);
+  EXPECT_EQ(large->max_atomic_transfer, 0u);
+}
+
+TEST_F(PrimaryTest, CharacteristicsTellWhatReadsMeetAfterABlockErase) {
+  start();
+  EXPECT_EQ(scsi::decode_block_device_characteristics(vpd(0xb1))->after_block_erase, scsi::AfterBlockErase::kReads);
+  nexus.reset();
+  prepare();
+  device->claims.unmap = false;
+  start();
+  EXPECT_EQ(scsi::decode_block_device_characteristics(vpd(0xb1)), scsi::DeviceCharacteristics{});
+}
+
+TEST_F(PrimaryTest, ThePhysicalBlockSizeMayBeDeclared) {
+  LogicalUnitOptions options;
+  options.physical_block_size = 4096;
+  start(options);
+  const auto data = answer(FakeCommand({0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0}, 32));
+  EXPECT_EQ(scsi::decode_capacity16(data)->physical_exponent, 3);
 }
 
 TEST_F(PrimaryTest, ProvisioningFollowsTheDevice) {

@@ -35,10 +35,11 @@ struct Authentication {
 };
 
 struct LunDeclaration {
-  std::uint16_t number = 0;      // below limits::kLuns
-  std::string disk;              // a disk spec: block::open_device
-  std::string name;              // for people: product text, logs; empty: derived from the disk
-  std::uint32_t block_size = 0;  // 512 or 4096; 0: the disk's own
+  std::uint16_t number = 0;               // below limits::kLuns
+  std::string disk;                       // a disk spec: block::open_device
+  std::string name;                       // for people: product text, logs; empty: derived from the disk
+  std::uint32_t block_size = 0;           // 512 or 4096; 0: the disk's own
+  std::uint32_t physical_block_size = 0;  // 512 or 4096, as told to initiators; 0: the disk's own
   bool read_only = false;
   bool direct = true;          // O_DIRECT where possible
   bool write_through = false;  // every write reaches stable storage before its status: WCE is 0

@@ -80,7 +80,8 @@ LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUni
     : device_(std::move(device)),
       capabilities_(device_->capabilities()),
       block_size_(device_->geometry().logical_block_size),
-      physical_block_size_(device_->geometry().physical_block_size),
+      physical_block_size_(options.physical_block_size != 0 ? options.physical_block_size
+                                                            : device_->geometry().physical_block_size),
       read_only_(options.read_only || capabilities_.read_only),
       identity_(make_identity(options, device_->identity())),
       blocks_(device_->geometry().size / block_size_),

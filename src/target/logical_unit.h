@@ -86,9 +86,10 @@ class ItlNexus {
 struct LogicalUnitOptions {
   std::string target_name;  // iSCSI name of the target device
   scsi::Lun lun;
-  std::string product;         // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
-  bool read_only = false;      // in addition to what the device says
-  bool write_through = false;  // every write reaches stable storage before its status: WCE is 0, for good
+  std::string product;  // PRODUCT IDENTIFICATION: 16 characters of printable ASCII are used; empty: "DISK"
+  std::uint32_t physical_block_size = 0;  // what initiators are told, a multiple of the block size; 0: the device's own
+  bool read_only = false;                 // in addition to what the device says
+  bool write_through = false;             // every write reaches stable storage before its status: WCE is 0, for good
   std::vector<PortGroupDeclaration> port_groups = {};  // the portal groups that the target is reachable through
   StateStore* state = nullptr;  // outlives the unit; null: nothing survives a restart, and no command promises it
 };

@@ -104,6 +104,7 @@ Result<void> Service::open_disks(TargetNode& node, const std::vector<PortGroupDe
     options.target_name = node.name();
     options.lun = scsi::Lun{lun.number};
     options.product = lun.name;
+    options.physical_block_size = lun.physical_block_size;
     options.read_only = lun.read_only;
     options.write_through = lun.write_through;
     options.state = state_.get();
