@@ -356,6 +356,63 @@ TEST_F(ConnectionTest, AnAbortIsAnsweredWhileTheDiskIsStuckAndNothingOvertakesTh
   io::testing::run(*reactor, abort_stuck_write(loop, disk));
 }
 
+// --- Aborts while an earlier abort still waits for the disk ---
+
+io::Task<void> let_go_later(StuckDevice& disk, io::Reactor& reactor) {
+  co_await io::sleep(reactor, std::chrono::milliseconds(100));
+  disk.let_go.set();
+}
+
+io::Task<void> abort_again(Loopback& loop, StuckDevice& disk, io::Reactor& reactor, iscsi::TaskFunction again) {
+  const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
+  std::vector<std::uint8_t> payload = pattern(512, 0);
+  co_await loop.initiator->send(command, std::move(payload));
+  const auto first = loop.initiator->function(iscsi::TaskFunction::kAbortTask, 2, 1);
+  co_await loop.initiator->send_bare(first);
+  const auto second = loop.initiator->function(again, 3, 1);
+  co_await loop.initiator->send_bare(second);
+  io::spawn(let_go_later(disk, reactor));
+  for (int answers = 0; answers < 2; ++answers) {
+    const bool got = co_await loop.initiator->receive();
+    EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kTaskManagementResponse);
+    EXPECT_EQ(disk.waiting, 0u) << "an answer says that the write has ended";
+  }
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, NoAnswerOvertakesTheEndOfAnEarlierAbort) {
+  for (const auto again : {iscsi::TaskFunction::kAbortTask, iscsi::TaskFunction::kAbortTaskSet,
+                           iscsi::TaskFunction::kLogicalUnitReset, iscsi::TaskFunction::kItNexusReset}) {
+    auto owned = std::make_unique<StuckDevice>(ram_disk());
+    StuckDevice& disk = *owned;
+    Loopback loop(*reactor, std::move(owned));
+    loop.serve();
+    io::testing::run(*reactor, abort_again(loop, disk, *reactor, again));
+  }
+}
+
+io::Task<void> terminate_while_ending(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {
+  const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
+  std::vector<std::uint8_t> payload = pattern(512, 0);
+  co_await loop.initiator->send(command, std::move(payload));
+  while (disk.waiting < 1) co_await io::sleep(reactor, std::chrono::milliseconds(1));
+  loop.connection().close("the test cuts it");
+  co_await io::sleep(reactor, std::chrono::milliseconds(20));
+  io::spawn(let_go_later(disk, reactor));
+  std::string why = "another login";
+  co_await loop.session().terminate(std::move(why));
+  EXPECT_EQ(disk.waiting, 0u) << "whoever logs in anew must not be overtaken by the old session's write";
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, ASessionThatIsReplacedWhileItsConnectionEndsHasEndedItsTasks) {
+  auto owned = std::make_unique<StuckDevice>(ram_disk());
+  StuckDevice& disk = *owned;
+  Loopback loop(*reactor, std::move(owned));
+  loop.serve();
+  io::testing::run(*reactor, terminate_while_ending(loop, disk, *reactor));
+}
+
 io::Task<void> abort_all_kinds(Loopback& loop, StuckDevice& disk) {
   // One task that waits for data, one that waits for unsolicited data, one that waits for the disk.
   const auto solicited = loop.initiator->command(kWrite10, 1, 0, 2);

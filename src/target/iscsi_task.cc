@@ -30,7 +30,6 @@ void IscsiTask::begin(Connection& connection, const iscsi::ScsiCommand& pdu, Byt
   running_ = false;
   pinned_ = false;
   aborted_ = false;
-  group_ = nullptr;
   orphaned_on_ = nullptr;
   failure_.reset();
   completion_.reset();
@@ -58,12 +57,10 @@ void IscsiTask::complete(const Completion& completion) {
   completion_ = completion;
 }
 
-void IscsiTask::abort(AbortGroup& group) {
+void IscsiTask::abort() {
   assert(!aborted_);
   aborted_ = true;
   place().leave();
-  group_ = &group;
-  ++group.left;
 }
 
 void IscsiTask::fail(const scsi::Sense& sense) {

@@ -28,12 +28,6 @@ class Connection;
 class LogicalUnit;
 class Session;
 
-/// Counts tasks that were aborted together and have not ended yet; whoever aborted them waits for the event.
-struct AbortGroup {
-  unsigned left = 0;
-  io::Event ended;
-};
-
 class IscsiTask final : public Command {
  public:
   explicit IscsiTask(Session& session) : session_(session) {}
@@ -56,15 +50,14 @@ class IscsiTask final : public Command {
   /// Sends the response, or nothing if the task was aborted.
   void respond();
 
-  /// Ends the task early: it gets no response. `group` learns when it is over. Session::settle must follow.
-  void abort(AbortGroup& group);
+  /// Ends the task early: it gets no response. Session::settle must follow.
+  void abort();
   /// Lets the device server look again at what it waits for. It may end here, and be recycled.
   void wake() {
     place().wake();
     arrived_.wake_all();
   }
-  AbortGroup* group() const { return group_; }
-  AbortGroup* leave_group() { return std::exchange(group_, nullptr); }
+  bool was_aborted() const { return aborted_; }
 
   /// The logical unit that waits for an aborted write of this task, or null.
   LogicalUnit* orphaned_on() const { return orphaned_on_; }
@@ -149,7 +142,6 @@ class IscsiTask final : public Command {
   bool running_ = false;  // with the device server
   bool pinned_ = false;   // the connection is bringing in data for it
   bool aborted_ = false;
-  AbortGroup* group_ = nullptr;
   LogicalUnit* orphaned_on_ = nullptr;
   std::optional<scsi::Sense> failure_;
   std::optional<Completion> completion_;

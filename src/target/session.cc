@@ -83,9 +83,9 @@ void Session::finish(IscsiTask& task) {
   TaskSet* const task_set = task.place().leave(task.status());
   tasks_.erase(task);
   if (LogicalUnit* const unit = task.orphaned_on()) unit->orphan_ended();
-  AbortGroup* const group = task.leave_group();
+  const bool awaited = task.was_aborted() && forget_ending(task);
   free_tasks_.push_back(&task);
-  if (group != nullptr && --group->left == 0) group->ended.set();
+  if (awaited) ended_.wake_all();
   if (task_set != nullptr) task_set->advance();
 }
 
@@ -108,22 +108,41 @@ io::Task<void> Session::abort_task(IscsiTask& task) {
 /// Aborted tasks leave the table at once: the initiator may use their tags again as soon as the function is answered.
 io::Task<void> Session::end_tasks(std::vector<IscsiTask*> tasks) {
   const io::Gate::Pass pass(gate_);
-  AbortGroup group;
-  ++group.left;  // ours, so that the last task does not end the wait before the first is aborted
   // All are aborted before the first one ends, since that lets others begin.
   for (IscsiTask* const task : tasks) {
     tasks_.erase(*task);
-    task->abort(group);
+    task->abort();
+    ending_.push_back({task, ++last_abort_});
   }
   for (IscsiTask* const task : tasks) settle(*task);
   advance_task_sets();
-  if (--group.left == 0) co_return;
-  io::Timer grace(executor_, [&group] { group.ended.set(); });
+  co_await wait_for_aborted();
+}
+
+/// Whoever aborted them: an answer that all of them have ended is true of those, too, that another function aborted
+/// before and still waits for.
+io::Task<void> Session::wait_for_aborted() {
+  const std::uint64_t last = last_abort_;
+  const auto waits = [this, last] { return !ending_.empty() && ending_.front().number <= last; };
+  if (!waits()) co_return;
+  const io::Gate::Pass pass(gate_);
+  bool expired = false;
+  io::Timer grace(executor_, [this, &expired] {
+    expired = true;
+    ended_.wake_all();
+  });
   grace.arm_after(limits::kAbortGrace);
-  co_await group.ended;
-  for (IscsiTask* const task : tasks) {
-    if (task->group() == &group) orphan(*task);
+  while (!expired && waits()) co_await ended_;
+  while (waits()) {
+    IscsiTask& task = *ending_.front().task;
+    ending_.erase(ending_.begin());
+    orphan(task);
   }
+}
+
+/// An aborted task has ended. False if it is an orphan, for which nobody waits any more.
+bool Session::forget_ending(const IscsiTask& task) {
+  return std::erase_if(ending_, [&](const Ending& ending) { return ending.task == &task; }) != 0;
 }
 
 void Session::advance_task_sets() {
@@ -134,7 +153,6 @@ void Session::advance_task_sets() {
 /// The backend does not let go of an aborted task. A write of it may yet reach the disk, after a later write to the
 /// same blocks: until it has ended, its logical unit takes no further commands for the medium (it answers BUSY).
 void Session::orphan(IscsiTask& task) {
-  task.leave_group();
   LogicalUnit* const unit = device().find(task.lun_field());
   if (unit == nullptr || task.data_out_length() == 0) return;
   unit->orphan_begins();

@@ -78,11 +78,14 @@ class Session : public std::enable_shared_from_this<Session> {
   void settle(IscsiTask& task);
   unsigned immediate_tasks() const { return immediate_tasks_; }
 
-  /// Aborts all tasks, or those sent to `unit`, or of these the ones with an attribute, or one; waits until they have
-  /// ended, but at most limits::kAbortGrace: a write that is with the backend even then is reported to its logical unit
-  /// as orphaned.
+  /// Aborts all tasks, or those sent to `unit`, or of these the ones with an attribute, or one; then waits as
+  /// wait_for_aborted does.
   io::Task<void> abort_tasks(const LogicalUnit* unit, std::optional<TaskAttribute> attribute = std::nullopt);
   io::Task<void> abort_task(IscsiTask& task);
+
+  /// Waits until all tasks that were aborted before this call have ended, but at most limits::kAbortGrace: a write that
+  /// is with the backend even then is reported to its logical unit as orphaned.
+  io::Task<void> wait_for_aborted();
 
   /// Ends the session: closes its connection and aborts its tasks, waiting for these as abort_tasks does. `why` is for
   /// the log.
@@ -100,7 +103,14 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   io::Task<void> run(IscsiTask& task);
   void finish(IscsiTask& task);
+  /// A task that was aborted, and has not ended yet.
+  struct Ending {
+    IscsiTask* task = nullptr;
+    std::uint64_t number = 0;
+  };
+
   io::Task<void> end_tasks(std::vector<IscsiTask*> tasks);
+  bool forget_ending(const IscsiTask& task);
   void advance_task_sets();
   void orphan(IscsiTask& task);
 
@@ -116,6 +126,9 @@ class Session : public std::enable_shared_from_this<Session> {
   TaskTable tasks_;
   std::vector<std::unique_ptr<IscsiTask>> all_tasks_;
   std::vector<IscsiTask*> free_tasks_;
+  std::vector<Ending> ending_;  // oldest first; no orphans
+  std::uint64_t last_abort_ = 0;
+  io::Event ended_;  // one of them has
   io::Gate gate_;
 };
 

@@ -33,14 +33,15 @@ std::optional<SessionRegistry::Place> SessionRegistry::open(const SessionKey& ke
   Place place;
   const auto existing = find_entry(key);
   if (existing != entries_.end()) {
-    place.replaced = std::move(existing->second.session);
+    Entry& entry = existing->second;
+    place.replaced = std::move(entry.session ? entry.session : entry.predecessor);
     if (keep_tsih) place.tsih = existing->first;
     entries_.erase(existing);
   }
   if (entries_.size() >= limits::kSessions) return std::nullopt;
   if (place.tsih == 0) place.tsih = free_tsih();
   place.ticket = ++last_ticket_;
-  entries_.emplace(place.tsih, Entry{key, place.ticket, cid, nullptr});
+  entries_.emplace(place.tsih, Entry{key, place.ticket, cid, nullptr, place.replaced});
   return place;
 }
 
@@ -49,15 +50,16 @@ bool SessionRegistry::attach(std::uint64_t ticket, std::shared_ptr<Session> sess
   const auto at = entries_.find(session->identity().tsih);
   if (at == entries_.end() || at->second.ticket != ticket) return false;
   at->second.session = std::move(session);
+  at->second.predecessor.reset();
   return true;
 }
 
 void SessionRegistry::close(std::uint64_t ticket) {
-  std::shared_ptr<Session> last;  // outlives the lock
+  Entry last;  // outlives the lock
   const std::scoped_lock lock(mutex_);
   const auto at = std::ranges::find_if(entries_, [&](const auto& entry) { return entry.second.ticket == ticket; });
   if (at == entries_.end()) return;
-  last = std::move(at->second.session);
+  last = std::move(at->second);
   entries_.erase(at);
 }
 
@@ -65,7 +67,8 @@ std::vector<std::shared_ptr<Session>> SessionRegistry::sessions_of(const TargetN
   std::vector<std::shared_ptr<Session>> sessions;
   const std::scoped_lock lock(mutex_);
   for (const auto& [tsih, entry] : entries_) {
-    if (entry.session && entry.session->identity().target == &target) sessions.push_back(entry.session);
+    const std::shared_ptr<Session>& session = entry.session ? entry.session : entry.predecessor;
+    if (session && session->identity().target == &target) sessions.push_back(session);
   }
   return sessions;
 }

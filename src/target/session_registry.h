@@ -52,7 +52,7 @@ class SessionRegistry {
   /// Gives the place up, if it is still held.
   void close(std::uint64_t ticket);
 
-  /// The sessions of a target node.
+  /// The sessions of a target node, with those that are being replaced.
   std::vector<std::shared_ptr<Session>> sessions_of(const TargetNode& target);
 
  private:
@@ -60,7 +60,8 @@ class SessionRegistry {
     SessionKey key;
     std::uint64_t ticket = 0;
     std::uint16_t cid = 0;
-    std::shared_ptr<Session> session;  // null until attached
+    std::shared_ptr<Session> session;      // null until attached
+    std::shared_ptr<Session> predecessor;  // until then the session that is replaced, and may not have ended yet
   };
   using Entries = std::unordered_map<std::uint16_t, Entry>;
 

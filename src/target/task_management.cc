@@ -99,6 +99,8 @@ io::Task<TaskFunctionResponse> Connection::abort_task(iscsi::TaskManagementReque
     done_with_number(false);
     co_return TaskFunctionResponse::kFunctionComplete;
   }
+  // It may be one that another function is ending: the initiator may take this answer for the end of it.
+  co_await session_->wait_for_aborted();
   co_return TaskFunctionResponse::kTaskDoesNotExist;
 }
 
