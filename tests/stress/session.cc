@@ -1,0 +1,205 @@
+#include "session.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace peerlane::storm {
+namespace {
+
+using iscsi::TaskFunction;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMostDepth = 12;
+constexpr int kStepMilliseconds = 5;
+constexpr double kAnswerSeconds = 60;    // for a command that nothing has ended
+constexpr double kSuspicionSeconds = 1;  // then a command that a reset may have ended is asked about
+constexpr std::uint64_t kVerifyBytes = 256u << 10;
+
+iscsi::Isid isid_of(unsigned number) {
+  return {0x80, 0, 0, 0, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)};
+}
+
+}  // namespace
+
+Session::Session(Storm& storm, unsigned number, std::vector<std::unique_ptr<Region>> own)
+    : storm_(storm),
+      number_(number),
+      initiator_(fmt::format("iqn.2026-11.test:storm-{}", number)),
+      isid_(isid_of(number)),
+      own_(std::move(own)),
+      random_(storm.options.seed * 1000003 + number),
+      next_generation_(Generation{number + 1} << 40 | 1) {}
+
+void Session::fail(const std::string& what) {
+  die(fmt::format("session {}: {}", number_, what));
+}
+
+// --- Login and its end ---
+
+void Session::connect() {
+  for (;;) {
+    cmd_sn_ = iscsi::CmdSn(static_cast<std::uint32_t>(0xfffffff0u + below(64)));
+    wire_ = std::make_unique<Wire>(storm_.options, initiator_, isid_);
+    const Clock::time_point begun = Clock::now();
+    if (wire_->log_in(random_, cmd_sn_)) break;
+    if (!storm_.cold_resets.may_have_hit(begun, storm_.options.patience)) fail("the target closed a login");
+  }
+  ++storm_.counts.logins;
+  depth_ = 1 + below(kMostDepth);
+  logged_out_ = false;
+  logged_in_ = Clock::now();
+  next_event_ = logged_in_ + milliseconds(50 + below(2000));
+}
+
+/// A new session in the place of the old one: when the login has succeeded, all commands of the old one have ended.
+void Session::reconnect() {
+  connect();
+  settle_all();
+}
+
+void Session::settle_all() {
+  while (!tasks_.empty()) settle(tasks_.begin(), Outcome::kUnknown);
+  functions_.clear();
+}
+
+void Session::log_out() {
+  iscsi::LogoutRequest pdu;
+  pdu.immediate = true;
+  pdu.initiator_task_tag = next_tag_++;
+  pdu.cmd_sn = cmd_sn_;
+  pdu.exp_stat_sn = exp_stat_sn();
+  wire_->send(pdu);
+  while (!logged_out_) pump(kStepMilliseconds);
+  if (!wire_->ends_soon()) fail("the connection stays open after a logout");
+  settle_all();
+  ++storm_.counts.logouts;
+}
+
+// --- The loop ---
+
+/// Sends and receives for a while.
+void Session::pump(int wait) {
+  answer_r2ts();
+  const bool alive = wire_->exchange(wait);
+  while (const auto pdu = wire_->next()) handle(*pdu);
+  if (alive) {
+    watch();
+    return;
+  }
+  if (logged_out_) return;
+  if (!storm_.cold_resets.may_have_hit(logged_in_, storm_.options.patience)) fail("the target closed the connection");
+  reconnect();
+}
+
+/// Commands that are late: those that a reset may have ended are asked about, as initiators do.
+void Session::watch() {
+  const Clock::time_point now = Clock::now();
+  const auto older = [&](Clock::time_point when, double seconds) {
+    return now - when > std::chrono::duration<double>(seconds * storm_.options.patience);
+  };
+  for (const auto& [tag, function] : functions_) {
+    if (older(function.sent, kAnswerSeconds)) fail("a task management function is not answered");
+  }
+  std::vector<std::uint32_t> suspects;
+  for (auto& [tag, task] : tasks_) {
+    if (!older(task.sent, kSuspicionSeconds) || task.abort_sent) continue;
+    if (reset_may_have_hit(task.region->lun(), task.sent)) {
+      task.abort_sent = true;
+      suspects.push_back(tag);
+    } else if (older(task.sent, kAnswerSeconds)) {
+      fail(fmt::format("a command to LUN {} is not answered", task.region->lun()));
+    }
+  }
+  for (const std::uint32_t tag : suspects) manage(TaskFunction::kAbortTask, tasks_.at(tag).region->lun(), tag);
+}
+
+bool Session::reset_may_have_hit(unsigned lun, Clock::time_point when) const {
+  return storm_.resets[lun].may_have_hit(when, storm_.options.patience);
+}
+
+void Session::run() {
+  connect();
+  while (!storm_.stop) {
+    submit();
+    pump(kStepMilliseconds);
+    if (Clock::now() < next_event_) continue;
+    next_event_ = Clock::now() + milliseconds(100 + below(3000));
+    event();
+  }
+  wait_for_tasks();
+  for (const auto& region : own_) verify(*region);
+  // The shared regions are in nobody's use any more when all are here.
+  ++storm_.ready;
+  while (storm_.ready < storm_.options.sessions) pump(kStepMilliseconds);
+  if (number_ < storm_.shared.size()) verify(*storm_.shared[number_]);
+  log_out();
+}
+
+/// One of the things that disturb.
+void Session::event() {
+  const auto lun = static_cast<unsigned>(below(own_.size()));
+  const bool resetting = std::ranges::any_of(functions_, [](const auto& entry) {
+    const TaskFunction function = entry.second.function;
+    return function >= TaskFunction::kLogicalUnitReset && function <= TaskFunction::kTargetColdReset;
+  });
+  const std::uint64_t choice = below(1000);
+  if (choice < 400) {
+    if (tasks_.empty()) return;
+    const auto at = std::next(tasks_.begin(), static_cast<std::ptrdiff_t>(below(tasks_.size())));
+    at->second.abort_sent = true;
+    manage(TaskFunction::kAbortTask, at->second.region->lun(), at->first);
+  } else if (choice < 500) {
+    manage(TaskFunction::kAbortTaskSet, lun);
+  } else if (choice < 570) {
+    manage(TaskFunction::kClearTaskSet, lun);
+  } else if (choice < 600) {
+    manage(TaskFunction::kItNexusReset, lun);
+  } else if (choice < 630) {
+    manage(TaskFunction::kLogicalUnitReset, lun);
+  } else if (choice < 640) {
+    manage(TaskFunction::kTargetWarmReset, lun);
+  } else if (choice < 643) {
+    manage(TaskFunction::kTargetColdReset, lun);
+  } else if (resetting) {
+    return;  // whoever resets a unit stays until that is done, so that it is known when
+  } else if (choice < 800) {
+    wire_->drop(choice % 2 == 0);
+    ++storm_.counts.drops;
+    reconnect();
+  } else if (choice < 880) {
+    const std::unique_ptr<Wire> old = std::move(wire_);
+    reconnect();
+    if (!old->ends_soon()) fail("the connection of a session that was replaced stays open");
+    ++storm_.counts.reinstatements;
+  } else {
+    log_out();
+    connect();
+  }
+}
+
+// --- The end ---
+
+void Session::wait_for_tasks() {
+  while (!tasks_.empty() || !functions_.empty()) pump(kStepMilliseconds);
+}
+
+/// Reads all of a region; again what unit attentions and resets have kept from being read.
+void Session::verify(Region& region) {
+  const std::uint64_t most = kVerifyBytes / region.block_size();
+  for (std::uint64_t lba = region.first(); lba < region.first() + region.count();) {
+    Task task;
+    task.kind = Kind::kRead;
+    task.region = &region;
+    task.lba = lba;
+    task.count = std::min(most, region.first() + region.count() - lba);
+    if (!region.claim(task.lba, task.count, false)) fail("a region is in use although all commands have ended");
+    const std::uint64_t reads = reads_;
+    const std::uint64_t next = lba + task.count;
+    start(std::move(task));
+    wait_for_tasks();
+    if (reads_ != reads) lba = next;
+  }
+}
+
+}  // namespace peerlane::storm
