@@ -19,6 +19,9 @@ namespace peerlane::target::testing {
 
 class FakeView final : public NexusView {
  public:
+  FakeView() = default;
+  explicit FakeView(NexusName name) : name_(std::move(name)) {}
+
   const NexusName& name() const override { return name_; }
   std::span<const scsi::Lun> luns() const override { return luns_; }
   void clear_attention(scsi::SenseCode code) override { cleared = code; }
