@@ -30,8 +30,12 @@ NexusName named(const std::string& name, std::uint16_t port = 1) {
   return {"iqn.2026-11.test:" + name, kIsid, port};
 }
 
+/// A command whose CDB is its operation code.
+FakeCommand bare(unsigned operation) {
+  return FakeCommand({operation, 0});
+}
 FakeCommand test_unit_ready() {
-  return FakeCommand{{0x00}};
+  return bare(0x00);
 }
 FakeCommand read_one() {
   return FakeCommand({0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, 512);
@@ -229,9 +233,9 @@ TEST_F(ReservationTest, ReserveKeepsOthersOut) {
   start_two();
   for (const unsigned reserve : {0x16u, 0x56u}) {
     const unsigned release = reserve + 1;
-    expect_good(run(*a, FakeCommand{{reserve}}));
-    expect_good(run(*a, FakeCommand{{reserve}}));
-    expect_conflict(run(*b, FakeCommand{{reserve}}));
+    expect_good(run(*a, bare(reserve)));
+    expect_good(run(*a, bare(reserve)));
+    expect_conflict(run(*b, bare(reserve)));
     expect_conflict(run(*b, test_unit_ready()));
     expect_conflict(run(*b, read_one()));
     expect_conflict(run(*b, write_one()));
@@ -239,28 +243,28 @@ TEST_F(ReservationTest, ReserveKeepsOthersOut) {
     expect_good(run(*b, FakeCommand({0x12, 0, 0, 0, 96, 0}, 96)));
     expect_good(run(*b, FakeCommand({0x03, 0, 0, 0, 252, 0}, 252)));
     expect_good(run(*b, FakeCommand({0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0}, 64)));
-    expect_good(run(*b, FakeCommand{{release}}));  // of what is another's: nothing happens
+    expect_good(run(*b, bare(release)));  // of what is another's: nothing happens
     expect_conflict(run(*b, read_one()));
     expect_good(run(*a, write_one()));
-    expect_good(run(*a, FakeCommand{{release}}));
+    expect_good(run(*a, bare(release)));
     expect_good(run(*b, write_one()));
   }
 }
 
 TEST_F(ReservationTest, ReserveExcludesPersistentReservationsOfAnybody) {
   start_two();
-  expect_good(run(*a, FakeCommand{{0x16}}));
+  expect_good(run(*a, bare(0x16)));
   for (ItlNexus* through : {a.get(), b.get()}) {
     expect_conflict(run(*through, reserve_in(0)));
     expect_conflict(register_key(*through, 1));
   }
-  expect_good(run(*a, FakeCommand{{0x17}}));
+  expect_good(run(*a, bare(0x17)));
   EXPECT_THAT(keys(), IsEmpty());
 }
 
 TEST_F(ReservationTest, ReserveEndsWithTheSession) {
   start_two();
-  expect_good(run(*a, FakeCommand{{0x16}}));
+  expect_good(run(*a, bare(0x16)));
   expect_conflict(run(*b, read_one()));
   a.reset();
   expect_good(run(*b, read_one()));
@@ -268,9 +272,9 @@ TEST_F(ReservationTest, ReserveEndsWithTheSession) {
 
 TEST_F(ReservationTest, ReserveEndsWhenTheInitiatorPortComesAnew) {
   start_two();
-  expect_good(run(*a, FakeCommand{{0x16}}));
+  expect_good(run(*a, bare(0x16)));
   const auto again = attach(view_a);
-  expect_good(run(*b, FakeCommand{{0x16}}));
+  expect_good(run(*b, bare(0x16)));
   expect_conflict(run(*again, read_one()));
   a.reset();  // the old one takes nothing with it
   expect_conflict(run(*again, read_one()));
@@ -278,7 +282,7 @@ TEST_F(ReservationTest, ReserveEndsWhenTheInitiatorPortComesAnew) {
 
 TEST_F(ReservationTest, ReserveEndsWithAReset) {
   start_two();
-  expect_good(run(*a, FakeCommand{{0x16}}));
+  expect_good(run(*a, bare(0x16)));
   unit->reset(codes::kBusDeviceReset, nullptr);
   expect_check(run(*b, read_one()), SenseKey::kUnitAttention, codes::kBusDeviceReset);
   expect_good(run(*b, read_one()));
@@ -305,16 +309,16 @@ TEST_F(ReservationTest, RegistrationsKeepReserveOutButForHolders) {
   start_two();
   expect_good(register_key(*a, 1));
   for (const unsigned operation : {0x16u, 0x17u, 0x56u, 0x57u}) {
-    expect_conflict(run(*a, FakeCommand{{operation}}));
-    expect_conflict(run(*b, FakeCommand{{operation}}));
+    expect_conflict(run(*a, bare(operation)));
+    expect_conflict(run(*b, bare(operation)));
   }
   // SPC-4 §5.12.3: it succeeds for a holder, and for a registrant where registrants have access; and does nothing.
   expect_good(register_key(*b, 2));
   for (const unsigned type : {1u, 3u, 5u, 6u, 7u, 8u}) {
     expect_good(reserve(*a, 1, static_cast<ReservationType>(type)));
     for (const unsigned operation : {0x16u, 0x17u, 0x56u, 0x57u}) {
-      expect_good(run(*a, FakeCommand{{operation}}));
-      const Completion other = run(*b, FakeCommand{{operation}});
+      expect_good(run(*a, bare(operation)));
+      const Completion other = run(*b, bare(operation));
       if (type >= 5) {
         expect_good(other);
       } else {
@@ -373,7 +377,7 @@ TEST_F(ReservationTest, TheAllocationLengthCutsTheDataAndNotWhatTheySay) {
 
 TEST_F(ReservationTest, AnswersLongerThanTheAllocationLengthCanSay) {
   LogicalUnitOptions options;
-  for (std::uint16_t port = 1; port <= limits::kRegistrations; ++port) options.target_ports.push_back(port);
+  for (std::uint16_t port = 1; port <= limits::kRegistrations; ++port) options.port_groups.push_back({.tag = port});
   start_two(options);
   expect_good(run(*a, reserve_out(ReserveOutAction::kRegister, {.action_key = 1, .all_target_ports = true})));
   auto command = reserve_in(3);
@@ -493,7 +497,7 @@ TEST_F(ReservationTest, SpecifiedPortsAndDevicesAreRegisteredToo) {
 
 TEST_F(ReservationTest, AllTargetPorts) {
   LogicalUnitOptions options;
-  options.target_ports = {1, 2, 3};
+  options.port_groups = {{.tag = 1}, {.tag = 2}, {.tag = 3}};
   start_two(options);
   FakeView other_path(named("a", 2));
   const auto a2 = attach(other_path);
@@ -640,12 +644,12 @@ TEST_F(ReservationTest, ReserveDoesNotComeBetweenAChangeAndItsSaving) {
   io::spawn(testing::keep_result(unit->execute(*a, command), completion));
   EXPECT_FALSE(completion) << "not before it is durable";
   EXPECT_THAT(keys(), IsEmpty());
-  EXPECT_EQ(run(*b, FakeCommand{{0x16}}).status, scsi::Status::kBusy);
+  EXPECT_EQ(run(*b, bare(0x16)).status, scsi::Status::kBusy);
   saved.set();
   ASSERT_TRUE(completion);
   expect_good(*completion);
   EXPECT_THAT(keys(), ElementsAre(1));
-  expect_conflict(run(*b, FakeCommand{{0x16}}));
+  expect_conflict(run(*b, bare(0x16)));
 }
 
 }  // namespace
