@@ -60,6 +60,7 @@ inline constexpr CommandDescription kPrimary[] = {
     {.operation = Op::kLogSense,
      .name = "LOG SENSE",
      .direction = DataDirection::kIn,
+     .reservation = ReservationClass::kUnreserved,
      .access = AccessNeed::kStandby,
      .allocation_length = {7, 2},
      .answer = log_sense,

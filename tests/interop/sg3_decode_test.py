@@ -62,7 +62,8 @@ class DecodeTest(unittest.TestCase):
 
     def test_device_identification(self):
         output = self.vpd(0x83)
-        for word in ("Relative target port: 0x1", "Target port group: 0x1", "designator type: NAA", f"{self.server.target},t,0x0001"):
+        for word in ("Relative target port: 0x1", "Target port group: 0x1", "designator type: NAA",
+                     f"{self.server.target},t,0x0001"):
             self.assertIn(word, output)
 
     def test_extended_inquiry(self):
@@ -83,7 +84,7 @@ class DecodeTest(unittest.TestCase):
         statistics = self.log(0x19)
         self.assertRegex(statistics, r"number of read commands = [1-9]")
         self.assertRegex(statistics, r"number of logical blocks received = 3\b")
-        self.assertIn("Used LBA mapping resource count", self.log(0x0C))
+        self.assertIn("Used LBA mapping", self.log(0x0C))
         self.assertIn("IE asc = 0x0, ascq = 0x0", self.log(0x2F))
 
 
