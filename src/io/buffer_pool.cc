@@ -20,15 +20,15 @@ std::size_t class_for(std::size_t size) {
   return index;
 }
 
-ByteSpan map_memory(std::size_t size) {
-  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+/// Addresses that have no memory yet, and take none.
+ByteSpan reserve_memory(std::size_t size) {
+  void* const memory = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return {};
   return {static_cast<std::uint8_t*>(memory), size};
 }
 
-void unmap_memory(ByteSpan memory) {
-  mark_used(memory.data(), memory.size());
-  munmap(memory.data(), memory.size());
+bool provide_memory(ByteSpan memory) {
+  return mprotect(memory.data(), memory.size(), PROT_READ | PROT_WRITE) == 0;
 }
 
 }  // namespace
@@ -43,32 +43,55 @@ void Buffer::release() {
 }
 
 BufferPool::BufferPool(Executor& executor, std::size_t most_bytes, std::size_t registered_bytes)
-    : executor_(executor), most_bytes_(most_bytes) {
+    : executor_(executor),
+      most_bytes_(most_bytes),
+      set_aside_(most_bytes / 4),
+      memory_(reserve_memory(most_bytes)),
+      region_(memory_.first(memory_.empty() ? 0 : registered_bytes)) {
   static_assert(kClassBytes.size() == kClasses);
   assert(registered_bytes % kSlabBytes == 0 && registered_bytes <= most_bytes);
-  if (registered_bytes != 0) region_ = map_memory(registered_bytes);
+  slabs_.reserve(memory_.size() / kSlabBytes);
+  if (!region_.empty() && !provide_memory(region_)) region_ = {};
 }
 
 BufferPool::~BufferPool() {
   assert(bytes_out_ == 0);
-  if (!region_.empty()) unmap_memory(region_);
-  for (const ByteSpan slab : slabs_) unmap_memory(slab);
+  if (memory_.empty()) return;
+  mark_used(memory_.data(), slabs_.size() * kSlabBytes);
+  munmap(memory_.data(), memory_.size());
 }
 
 std::optional<Buffer> BufferPool::allocate(std::size_t size) {
   assert(size >= 1 && size <= kSlabBytes);
   const std::size_t size_class = class_for(size);
-  if (free_[size_class] == nullptr && !add_slab(size_class)) return std::nullopt;
+  if (free_[size_class] == nullptr && !add_slab(size_class) && !take_over_slab(size_class)) return std::nullopt;
   FreeBuffer* const buffer = free_[size_class];
   mark_used(buffer, kClassBytes[size_class]);
   free_[size_class] = buffer->next;
   bytes_out_ += kClassBytes[size_class];
+  ++slabs_[slab_of(buffer)].out;
   return Buffer(this, reinterpret_cast<std::uint8_t*>(buffer), size, size_class);
+}
+
+std::optional<Buffer> BufferPool::set_aside(std::size_t size) {
+  const std::size_t bytes = kClassBytes[class_for(size)];
+  if (!set_aside_.has_room(bytes)) return std::nullopt;
+  std::optional<Buffer> buffer = allocate(size);
+  if (buffer) {
+    set_aside_.bytes_out_ += bytes;
+    buffer->share_ = &set_aside_;
+  }
+  return buffer;
+}
+
+bool BufferPool::may_have(const BufferShare& share, std::size_t bytes) const {
+  if (!share.has_room(bytes)) return false;
+  return bytes_out_ - set_aside_.bytes_out_ + bytes <= most_bytes_ / 2 || share.bytes_out_ + bytes <= kSlabBytes;
 }
 
 bool BufferPool::try_serve(Waiter& waiter) {
   const std::size_t bytes = kClassBytes[class_for(waiter.size)];
-  if (!waiter.share.has_room(bytes)) return false;
+  if (!may_have(waiter.share, bytes)) return false;
   auto buffer = allocate(waiter.size);
   if (!buffer) {
     exhausted_ = true;
@@ -110,33 +133,56 @@ void BufferPool::run_deferred() {
 
 void BufferPool::put_back(std::uint8_t* data, std::size_t size_class, BufferShare* share) {
   bytes_out_ -= kClassBytes[size_class];
+  --slabs_[slab_of(data)].out;
   if (share != nullptr) share->bytes_out_ -= kClassBytes[size_class];
   if (first_waiter_ != nullptr) executor_.defer(*this);
   free_[size_class] = new (data) FreeBuffer{free_[size_class]};
   mark_unused(data, kClassBytes[size_class]);
 }
 
-/// Cuts one more slab into buffers of one class. A slab stays with its class.
+std::size_t BufferPool::slab_of(const void* buffer) const {
+  return static_cast<std::size_t>(static_cast<const std::uint8_t*>(buffer) - memory_.data()) / kSlabBytes;
+}
+
+/// One more slab, for buffers of one class.
 bool BufferPool::add_slab(std::size_t size_class) {
-  ByteSpan slab;
-  if (region_used_ < region_.size()) {
-    slab = region_.subspan(region_used_, kSlabBytes);
-    region_used_ += kSlabBytes;
-  } else if (mapped_bytes_ + region_.size() + kSlabBytes <= most_bytes_) {
-    slab = map_memory(kSlabBytes);
-    if (slab.empty()) return false;
-    mapped_bytes_ += kSlabBytes;
-    slabs_.push_back(slab);
-  } else {
-    return false;
+  const std::size_t begin = slabs_.size() * kSlabBytes;
+  if (begin + kSlabBytes > memory_.size()) return false;
+  if (begin >= region_.size() && !provide_memory(memory_.subspan(begin, kSlabBytes))) return false;
+  slabs_.emplace_back();
+  cut(slabs_.size() - 1, size_class);
+  return true;
+}
+
+/// All slabs are in use, but one of another class may have no buffer out: it changes its class.
+bool BufferPool::take_over_slab(std::size_t size_class) {
+  std::size_t slab = 0;
+  while (slab < slabs_.size() && slabs_[slab].out != 0) ++slab;
+  if (slab == slabs_.size()) return false;
+  FreeBuffer** link = &free_[slabs_[slab].size_class];
+  while (FreeBuffer* const buffer = *link) {
+    mark_used(buffer, sizeof *buffer);
+    FreeBuffer** const next = &buffer->next;
+    if (slab_of(buffer) == slab) {
+      *link = *next;
+    } else {
+      link = next;
+    }
   }
+  cut(slab, size_class);
+  return true;
+}
+
+void BufferPool::cut(std::size_t slab, std::size_t size_class) {
+  slabs_[slab].size_class = size_class;
+  const ByteSpan memory = memory_.subspan(slab * kSlabBytes, kSlabBytes);
+  mark_used(memory.data(), memory.size());
   const std::size_t step = kClassBytes[size_class];
   for (std::size_t end = kSlabBytes; end >= step; end -= step) {
-    std::uint8_t* const data = slab.data() + (end - step);
+    std::uint8_t* const data = memory.data() + (end - step);
     free_[size_class] = new (data) FreeBuffer{free_[size_class]};
     mark_unused(data, step);
   }
-  return true;
 }
 
 }  // namespace peerlane::io

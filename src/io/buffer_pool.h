@@ -85,6 +85,9 @@ class BufferPool final : private Deferred {
   /// A pool that grows on demand, in slabs of limits::kMaxBufferBytes, to at most `most_bytes`. The first
   /// `registered_bytes` of it are one region that the reactor may register with io_uring (see region()). Those who wait
   /// for a buffer are resumed through `executor`.
+  ///
+  /// Those who keep much and give nothing back do not stop everybody else: shares have half of the pool at most while
+  /// they hold more than limits::kMaxBufferBytes each, and set-aside buffers a quarter.
   BufferPool(Executor& executor, std::size_t most_bytes, std::size_t registered_bytes);
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -96,6 +99,10 @@ class BufferPool final : private Deferred {
   /// A buffer of `size` bytes on `share`, awaited; waits its turn while the share or the pool is used up. The share
   /// must have been made for at least limits::kMaxBufferBytes.
   auto allocate(BufferShare& share, std::size_t size) { return Waiter{*this, share, size, {}, {}, nullptr}; }
+
+  /// A buffer of `size` bytes on nobody's share, for what nobody has asked for yet. Nothing when these have their
+  /// quarter.
+  std::optional<Buffer> set_aside(std::size_t size);
 
   /// The region to register; the buffers in it come first.
   ByteSpan region() const { return region_; }
@@ -124,21 +131,31 @@ class BufferPool final : private Deferred {
     Buffer await_resume() { return std::move(buffer); }
   };
 
+  /// Buffers of one size, as many as limits::kMaxBufferBytes hold.
+  struct Slab {
+    std::size_t size_class = 0;
+    std::size_t out = 0;  // of its buffers
+  };
+
+  bool may_have(const BufferShare& share, std::size_t bytes) const;
   bool try_serve(Waiter& waiter);
   void run_deferred() override;
   void put_back(std::uint8_t* data, std::size_t size_class, BufferShare* share);
   bool add_slab(std::size_t size_class);
+  bool take_over_slab(std::size_t size_class);
+  void cut(std::size_t slab, std::size_t size_class);
+  std::size_t slab_of(const void* buffer) const;
 
   Executor& executor_;
   Waiter* first_waiter_ = nullptr;
   bool exhausted_ = false;  // somebody waits although his share has room
   std::size_t most_bytes_;
-  std::size_t mapped_bytes_ = 0;
   std::size_t bytes_out_ = 0;
+  BufferShare set_aside_;
+  ByteSpan memory_;  // addresses for all slabs there may be; behind those in use there is nothing yet
   ByteSpan region_;
-  std::size_t region_used_ = 0;
   std::array<FreeBuffer*, kClasses> free_{};
-  std::vector<ByteSpan> slabs_;
+  std::vector<Slab> slabs_;  // in use, from the front of memory_ on
 };
 
 }  // namespace peerlane::io

@@ -1,5 +1,6 @@
 #include "io/buffer_pool.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -54,6 +55,41 @@ TEST(BufferPool, ReachingItsLimitIsAnAnswerAndReturningHelps) {
   EXPECT_TRUE(pool.allocate(kMiB).has_value());
 }
 
+TEST(BufferPool, MemoryThatServedOneSizeServesAnyOther) {
+  BufferPool pool(executor, 3 * kMiB, kMiB);
+  std::vector<Buffer> buffers;
+  const auto fill_with = [&](std::size_t size) {
+    buffers.clear();
+    while (auto buffer = pool.allocate(size)) {
+      std::ranges::fill(buffer->bytes(), static_cast<std::uint8_t>(buffers.size()));
+      buffers.push_back(std::move(*buffer));
+    }
+    return buffers.size();
+  };
+  EXPECT_EQ(fill_with(4096), 3u * 256);
+  EXPECT_EQ(fill_with(kMiB), 3u);
+  EXPECT_EQ(fill_with(64u << 10), 3u * 16);
+  // One slab whose buffers are all free among others is enough.
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    if (i % 16 != 0) buffers[i].release();
+  }
+  EXPECT_FALSE(pool.allocate(kMiB)) << "every slab has a buffer out";
+  EXPECT_TRUE(pool.allocate(64u << 10)) << "those that are free are still to be had";
+  buffers[16].release();
+  auto whole = pool.allocate(kMiB);
+  ASSERT_TRUE(whole);
+  std::ranges::fill(whole->bytes(), std::uint8_t{0xff});
+  EXPECT_EQ(buffers[0].bytes()[0], 0);
+  EXPECT_EQ(buffers[32].bytes()[0], 32);
+  std::size_t rest = 0;
+  std::vector<Buffer> others;
+  while (auto buffer = pool.allocate(64u << 10)) {
+    others.push_back(std::move(*buffer));
+    ++rest;
+  }
+  EXPECT_EQ(rest, 2u * 15);
+}
+
 TEST(BufferPool, ReturnsWhatIsMovedOverOrDropped) {
   BufferPool pool(executor, 4 * kMiB, 0);
   {
@@ -102,6 +138,47 @@ TEST(BufferShare, WaitsForThePoolAndIsServedInOrder) {
   ones.clear();
   executor.queue.run();
   EXPECT_EQ(others.size(), 1u);
+}
+
+TEST(BufferShare, WhoHoldsMuchLeavesHalfToTheOthers) {
+  BufferPool pool(executor, 8 * kMiB, 0);
+  BufferShare greedy(100 * kMiB);
+  BufferShare modest(100 * kMiB);
+  std::vector<Buffer> most;
+  std::vector<Buffer> little;
+  for (int i = 0; i < 6; ++i) spawn(take(pool, greedy, kMiB, most));
+  executor.queue.run();
+  EXPECT_EQ(most.size(), 4u);
+  spawn(take(pool, modest, kMiB, little));
+  executor.queue.run();
+  EXPECT_EQ(little.size(), 1u);
+  // What others give back is had again by whoever waits.
+  most.erase(most.begin());
+  executor.queue.run();
+  EXPECT_EQ(most.size(), 3u) << "four of eight are out";
+  little.clear();
+  executor.queue.run();
+  EXPECT_EQ(most.size(), 4u);
+  most.clear();
+  executor.queue.run();
+  EXPECT_EQ(most.size(), 1u);
+}
+
+TEST(BufferPool, SetsAQuarterAsideAtMost) {
+  BufferPool pool(executor, 8 * kMiB, 0);
+  std::vector<Buffer> aside;
+  while (auto buffer = pool.set_aside(256u << 10)) aside.push_back(std::move(*buffer));
+  EXPECT_EQ(aside.size(), 8u);
+  EXPECT_TRUE(pool.allocate(4096));
+  aside.pop_back();
+  EXPECT_TRUE(pool.set_aside(4096));
+  BufferShare share(100 * kMiB);
+  std::vector<Buffer> buffers;
+  for (int i = 0; i < 4; ++i) spawn(take(pool, share, kMiB, buffers));
+  EXPECT_EQ(buffers.size(), 4u) << "what is set aside does not count among what shares hold";
+  aside.clear();
+  buffers.clear();
+  EXPECT_EQ(pool.bytes_out(), 0u);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ namespace {
 
 constexpr auto kWatchInterval = std::chrono::seconds(1);
 
-scsi::Sense aborted_command(scsi::SenseCode code) {
-  return {scsi::SenseKey::kAbortedCommand, code, {}, {}};
+Completion aborted_command(scsi::SenseCode code) {
+  return Completion::check({scsi::SenseKey::kAbortedCommand, code, {}, {}});
 }
 
 }  // namespace
@@ -224,8 +224,8 @@ io::Task<Connection::Next> Connection::on_data_out() {
   const auto pdu = iscsi::DataOut::decode(reader_.bhs());
   if (!pdu) return reject(pdu.error().reason, pdu.error().field);
   IscsiTask* const task = session_->tasks().find(pdu->initiator_task_tag);
-  // Data of a task that was aborted may still come for a while (RFC 7143 §11.5.1): nobody misses them.
-  if (task == nullptr) return skip_data();
+  // Data of a task that was aborted, or has failed, may still come for a while (RFC 7143 §11.5.1): nobody misses them.
+  if (task == nullptr || task->failed()) return skip_data();
   if (const char* const wrong = task->accept(*pdu)) {
     // Data that are lost or out of order end their task (RFC 7143 §7.9, at error recovery level 0).
     log::warning("session {}: a command ended, since its Data-Out went wrong: {}", session_->identity().text(), wrong);

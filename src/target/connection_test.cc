@@ -356,6 +356,53 @@ TEST_F(ConnectionTest, AnAbortIsAnsweredWhileTheDiskIsStuckAndNothingOvertakesTh
   io::testing::run(*reactor, abort_stuck_write(loop, disk));
 }
 
+io::Task<void> no_room_for_early_data(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {
+  const auto read = loop.initiator->command(kRead10, 1, 0, 1);
+  co_await loop.initiator->send(read);
+  std::vector<io::Buffer> all;
+  while (auto buffer = reactor.buffers().set_aside(limits::kMaxBufferBytes)) all.push_back(std::move(*buffer));
+  // It waits for its turn, and its data with it; what follows of them comes although it has ended.
+  auto write = loop.initiator->command(kWrite10, 2, 0, 2);
+  write.attribute = iscsi::Attribute::kOrdered;
+  write.final = false;
+  std::vector<std::uint8_t> first = pattern(512, 1);
+  co_await loop.initiator->send(write, std::move(first));
+  iscsi::DataOut rest;
+  rest.final = true;
+  rest.initiator_task_tag = 2;
+  rest.buffer_offset = 512;
+  std::vector<std::uint8_t> second = pattern(512, 2);
+  co_await loop.initiator->send(rest, std::move(second));
+  bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kScsiResponse);
+  EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, static_cast<std::uint8_t>(scsi::Status::kTaskSetFull));
+  disk.let_go.set();
+  got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kDataIn);
+  all.clear();
+  // With room again the same is written.
+  const auto again = loop.initiator->command(kWrite10, 3, 0, 2);
+  std::vector<std::uint8_t> whole = pattern(1024, 3);
+  co_await loop.initiator->send(again, std::move(whole));
+  got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kScsiResponse);
+  EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, 0);
+  std::vector<std::uint8_t> data;
+  co_await read_back(loop, 4, 2, data);
+  EXPECT_EQ(data, pattern(1024, 3));
+  co_await loop.end();
+  EXPECT_EQ(reactor.buffers().bytes_out(), 0u);
+}
+
+TEST_F(ConnectionTest, DataThatNobodyHasAskedForEndTheirCommandWhenThereIsNoRoom) {
+  auto owned = std::make_unique<StuckDevice>(ram_disk());
+  StuckDevice& disk = *owned;
+  Loopback loop(*reactor, std::move(owned));
+  loop.parameters.initial_r2t = false;
+  loop.serve();
+  io::testing::run(*reactor, no_room_for_early_data(loop, disk, *reactor));
+}
+
 // --- Aborts while an earlier abort still waits for the disk ---
 
 io::Task<void> let_go_later(StuckDevice& disk, io::Reactor& reactor) {

@@ -43,7 +43,7 @@ void IscsiTask::begin(Connection& connection, const iscsi::ScsiCommand& pdu, Byt
   r2t_offset_ = 0;
   next_r2t_sn_ = 0;
   r2t_count_ = 0;
-  stash_.clear();
+  early_end_ = 0;
   want_ = {};
 
   offered_ = 0;
@@ -63,8 +63,8 @@ void IscsiTask::abort() {
   place().leave();
 }
 
-void IscsiTask::fail(const scsi::Sense& sense) {
-  failure_ = sense;
+void IscsiTask::fail(const Completion& completion) {
+  failure_ = completion;
   unsolicited_open_ = false;
   r2t_count_ = 0;
 }
@@ -101,9 +101,17 @@ ByteSpan IscsiTask::next_place(std::size_t most) {
   if (received_ >= want_offset_ && received_ < want_end) {
     return want_.subspan(received_ - want_offset_, std::min<std::size_t>(most, want_end - received_));
   }
-  const std::size_t had = stash_.size();
-  stash_.resize(had + most);
-  return ByteSpan(stash_).subspan(had);
+  if (!early_) {
+    auto buffer = session_.buffers().set_aside(std::min(session_.parameters().first_burst_length, data_out_length_));
+    if (!buffer) {
+      fail({scsi::Status::kTaskSetFull, std::nullopt});
+      return {};
+    }
+    early_ = std::move(*buffer);
+  }
+  assert(received_ + most <= early_.size());  // unsolicited data end there; see accept()
+  early_end_ = received_ + static_cast<std::uint32_t>(most);
+  return early_.bytes().subspan(received_, most);
 }
 
 void IscsiTask::end_data(bool final) {
@@ -122,9 +130,13 @@ void IscsiTask::end_data(bool final) {
   }
 }
 
-void IscsiTask::take_from_stash(ByteSpan into) {
-  std::memcpy(into.data(), stash_.data(), into.size());
-  stash_.erase(stash_.begin(), stash_.begin() + static_cast<std::ptrdiff_t>(into.size()));
+/// Moves what came early to where it is wanted; how much that was.
+std::size_t IscsiTask::take_early(ByteSpan into) {
+  if (early_end_ <= taken_) return 0;
+  const std::size_t size = std::min<std::size_t>(early_end_ - taken_, into.size());
+  std::memcpy(into.data(), early_.bytes().data() + taken_, size);
+  if (taken_ + size == early_end_) early_.release();
+  return size;
 }
 
 /// Sends R2Ts for what the device server waits for, as many at a time as were negotiated.
@@ -153,12 +165,11 @@ io::Task<std::optional<io::Buffer>> IscsiTask::receive(std::uint64_t offset, std
   assert(offset == taken_ && offset + length <= data_out_length_);
   auto buffer = co_await allocate(length);
   if (!buffer) co_return std::nullopt;
-  // A PDU that is being brought into the stash has its place there already, but not all of its data.
-  while (pinned_ && !stash_.empty()) co_await arrived_;
+  // Early data of a PDU that is still being brought in have their place already, but are not all there.
+  while (pinned_ && early_end_ > taken_) co_await arrived_;
   if (aborted()) co_return std::nullopt;
-  const std::size_t stashed = std::min(stash_.size(), length);
-  if (stashed != 0) take_from_stash(buffer->bytes().first(stashed));
-  if (stashed < length) {
+  const std::size_t early = take_early(buffer->bytes());
+  if (early < length) {
     want_ = buffer->bytes();
     want_offset_ = static_cast<std::uint32_t>(offset);
     ask_for_data();
@@ -241,15 +252,16 @@ IscsiTask::Residual IscsiTask::residual() const {
 
 scsi::Status IscsiTask::status() const {
   if (aborted_) return scsi::Status::kTaskAborted;
-  return failure_ ? scsi::Status::kCheckCondition : completion_->status;
+  return failure_ ? failure_->status : completion_->status;
 }
 
 void IscsiTask::respond() {
+  early_.release();
   if (aborted_) {
     held_.release();
     return;
   }
-  const Completion completion = failure_ ? Completion::check(*failure_) : *completion_;
+  const Completion completion = failure_ ? *failure_ : *completion_;
   const Residual left = residual();
   const bool collapse = held_ && completion.status == scsi::Status::kGood && !completion.sense;
   flush_held(true, collapse ? &left : nullptr);

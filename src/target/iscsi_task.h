@@ -63,9 +63,10 @@ class IscsiTask final : public Command {
   LogicalUnit* orphaned_on() const { return orphaned_on_; }
   void set_orphaned_on(LogicalUnit* unit) { orphaned_on_ = unit; }
 
-  /// Ends the task early with CHECK CONDITION: the data of the command did not come as they should have.
-  /// Session::settle must follow.
-  void fail(const scsi::Sense& sense);
+  /// Ends the task early with `completion`: the data of the command did not come as they should have, or there is no
+  /// room for them. Session::settle must follow.
+  void fail(const Completion& completion);
+  bool failed() const { return failure_.has_value(); }
 
   std::uint32_t initiator_task_tag() const { return initiator_task_tag_; }
   std::uint64_t lun_field() const { return lun_field_; }
@@ -82,7 +83,8 @@ class IscsiTask final : public Command {
   void begin_data() { pinned_ = true; }
   void end_data(bool final);
 
-  /// Where the next data go, `most` bytes or fewer. Empty: the task has no use for them, they are to be skipped.
+  /// Where the next data go, `most` bytes or fewer. Empty: the task has no use for them, or there is no room for what
+  /// nobody has asked for, and it has failed; they are to be skipped.
   ByteSpan next_place(std::size_t most);
   /// `count` bytes were put there, or skipped.
   void filled(std::size_t count) { received_ += static_cast<std::uint32_t>(count); }
@@ -118,7 +120,7 @@ class IscsiTask final : public Command {
   };
 
   void ask_for_data();
-  void take_from_stash(ByteSpan into);
+  std::size_t take_early(ByteSpan into);
   void flush_held(bool last, const Residual* with_status);
   Residual residual() const;
   void send_response(const Completion& completion, const Residual& residual);
@@ -143,7 +145,7 @@ class IscsiTask final : public Command {
   bool pinned_ = false;   // the connection is bringing in data for it
   bool aborted_ = false;
   LogicalUnit* orphaned_on_ = nullptr;
-  std::optional<scsi::Sense> failure_;
+  std::optional<Completion> failure_;
   std::optional<Completion> completion_;
   std::optional<std::uint64_t> transfer_length_;
 
@@ -158,9 +160,10 @@ class IscsiTask final : public Command {
   std::uint32_t first_r2t_ = 0;
   std::uint32_t r2t_count_ = 0;
   io::TimePoint asked_at_{};
-  std::vector<std::uint8_t> stash_;  // unsolicited data that came before they were asked for, from offset taken_ on
-  ByteSpan want_;                    // what the device server waits for...
-  std::uint32_t want_offset_ = 0;    // ...from this offset on
+  io::Buffer early_;               // unsolicited data that came before they were asked for, each at its offset...
+  std::uint32_t early_end_ = 0;    // ...up to here, from taken_ on
+  ByteSpan want_;                  // what the device server waits for...
+  std::uint32_t want_offset_ = 0;  // ...from this offset on
   io::Event arrived_;
 
   // Data-In

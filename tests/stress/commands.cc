@@ -21,6 +21,7 @@ constexpr std::size_t kMostUnsent = 4u << 20;
 constexpr std::uint8_t kGood = 0x00;
 constexpr std::uint8_t kCheckCondition = 0x02;
 constexpr std::uint8_t kBusy = 0x08;
+constexpr std::uint8_t kTaskSetFull = 0x28;
 
 /// Whether a function ends other sessions' commands as well.
 bool resets_units(TaskFunction function) {
@@ -279,7 +280,7 @@ void Session::complete(Tasks::iterator at, std::uint8_t status, ByteView sense, 
     // What UNMAP does not deallocate stays as it is.
     return settle(at, task.kind == Kind::kUnmap ? Outcome::kUnknown : Outcome::kDone);
   }
-  if (status == kBusy) {
+  if (status == kBusy || status == kTaskSetFull) {
     ++storm_.counts.busy;
     return settle(at, Outcome::kNotDone);
   }
