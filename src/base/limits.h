@@ -18,6 +18,8 @@ inline constexpr std::size_t kReceiveBufferBytes = 64u << 10;  // one provided r
 inline constexpr unsigned kReceiveBuffers = 64;                // provided receive buffers of a reactor; a power of two
 inline constexpr unsigned kStreamReceiveBacklog = 8;           // receive buffers that one stream may hold unread
 inline constexpr std::size_t kPoolBytes = 512u << 20;          // data buffers of a reactor, grown on demand
+inline constexpr std::size_t kPoolSharesPart = 2;  // a half of it is the most that those have who hold several MiB each
+inline constexpr std::size_t kPoolAsidePart = 4;   // a quarter of it is for data that nobody has asked for yet
 inline constexpr std::size_t kPoolRegisteredBytes =
     8u << 20;                                             // of these, registered with io_uring when the system lets us
 inline constexpr std::size_t kMaxBufferBytes = 1u << 20;  // one data buffer

@@ -45,7 +45,7 @@ void Buffer::release() {
 BufferPool::BufferPool(Executor& executor, std::size_t most_bytes, std::size_t registered_bytes)
     : executor_(executor),
       most_bytes_(most_bytes),
-      set_aside_(most_bytes / 4),
+      set_aside_(most_bytes / limits::kPoolAsidePart),
       memory_(reserve_memory(most_bytes)),
       region_(memory_.first(memory_.empty() ? 0 : registered_bytes)) {
   static_assert(kClassBytes.size() == kClasses);
@@ -86,7 +86,8 @@ std::optional<Buffer> BufferPool::set_aside(std::size_t size) {
 
 bool BufferPool::may_have(const BufferShare& share, std::size_t bytes) const {
   if (!share.has_room(bytes)) return false;
-  return bytes_out_ - set_aside_.bytes_out_ + bytes <= most_bytes_ / 2 || share.bytes_out_ + bytes <= kSlabBytes;
+  const std::size_t shared = bytes_out_ - set_aside_.bytes_out_;
+  return shared + bytes <= most_bytes_ / limits::kPoolSharesPart || share.bytes_out_ + bytes <= kSlabBytes;
 }
 
 bool BufferPool::try_serve(Waiter& waiter) {

@@ -1,5 +1,5 @@
 // The target allocates nothing per command: malloc is counted on the target's thread while an initiator on another one
-// sends many 4 KiB reads and writes.
+// sends many 4 KiB reads and writes, with and without digests, SIMPLE and ORDERED.
 
 #include <array>
 #include <atomic>
@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "iscsi/pdu.h"
 #include "iscsi/pdu_control.h"
 #include "target/server.h"
@@ -76,10 +77,16 @@ namespace {
 
 constexpr std::uint32_t kBlock = 4096;
 
+/// How the initiator does it.
+struct Manner {
+  bool digests = false;
+  bool ordered = false;  // half of the commands are
+};
+
 /// A blocking initiator, as small as can be.
 class Initiator {
  public:
-  explicit Initiator(const LunAddress& lun) {
+  Initiator(const LunAddress& lun, Manner manner) : manner_(manner) {
     socket_ = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -105,9 +112,11 @@ class Initiator {
  private:
   void log_in(const std::string& target) {
     std::string text = "InitiatorName=iqn.2026-11.dev.peerlane:steady";
-    for (const std::string& pair : {std::string("SessionType=Normal"), "TargetName=" + target,
-                                    std::string("AuthMethod=None"), std::string("InitialR2T=No"),
-                                    std::string("ImmediateData=Yes"), std::string("MaxRecvDataSegmentLength=262144")}) {
+    const std::string digest = manner_.digests ? "CRC32C" : "None";
+    for (const std::string& pair :
+         {std::string("SessionType=Normal"), "TargetName=" + target, std::string("AuthMethod=None"),
+          std::string("InitialR2T=No"), std::string("ImmediateData=Yes"),
+          std::string("MaxRecvDataSegmentLength=262144"), "HeaderDigest=" + digest, "DataDigest=" + digest}) {
       text += '\0';
       text += pair;
     }
@@ -123,6 +132,7 @@ class Initiator {
     receive();
     const auto response = iscsi::LoginResponse::decode(header_);
     ASSERT_TRUE(response && response->status == iscsi::LoginStatus::kSuccess && response->transit);
+    digest_bytes_ = manner_.digests ? iscsi::kDigestBytes : 0;
   }
 
   void send_command(std::uint32_t tag) {
@@ -138,6 +148,7 @@ class Initiator {
     put_be32(command.cdb, 2, cmd_sn_.value * 7919 % 1000 * 8);
     put_be16(command.cdb, 7, kBlock / 512);
     command.data_segment_length = write ? kBlock : 0;
+    if (manner_.ordered && cmd_sn_.value % 4 < 2) command.attribute = iscsi::Attribute::kOrdered;
     send(command, write ? ByteView(data) : ByteView());
   }
 
@@ -156,18 +167,39 @@ class Initiator {
   void send(const P& pdu, ByteView data) {
     std::vector<std::uint8_t> bytes(iscsi::kBhsBytes);
     pdu.encode(iscsi::BhsSpan(bytes));
+    append_digest(bytes, 0);
+    const std::size_t start = bytes.size();
     bytes.insert(bytes.end(), data.begin(), data.end());
-    bytes.resize(iscsi::padded(bytes.size()));
+    bytes.resize(start + iscsi::padded(data.size()));
+    if (!data.empty()) append_digest(bytes, start);
     ASSERT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
   }
 
-  void receive() {
-    ASSERT_EQ(recv(socket_, header_.data(), header_.size(), MSG_WAITALL), static_cast<ssize_t>(header_.size()));
-    data_.resize(iscsi::padded(get_be24(header_, 5)));
-    if (data_.empty()) return;
-    ASSERT_EQ(recv(socket_, data_.data(), data_.size(), MSG_WAITALL), static_cast<ssize_t>(data_.size()));
+  void append_digest(std::vector<std::uint8_t>& bytes, std::size_t start) const {
+    if (digest_bytes_ == 0) return;
+    const std::uint32_t digest = crc32c(ByteView(bytes).subspan(start));
+    for (unsigned shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<std::uint8_t>(digest >> shift));
   }
 
+  void receive() {
+    receive_into(header_.data(), header_.size());
+    skip_digest();
+    data_.resize(iscsi::padded(get_be24(header_, 5)));
+    if (data_.empty()) return;
+    receive_into(data_.data(), data_.size());
+    skip_digest();
+  }
+  void skip_digest() {
+    std::array<std::uint8_t, iscsi::kDigestBytes> digest{};
+    receive_into(digest.data(), digest_bytes_);
+  }
+  void receive_into(std::uint8_t* into, std::size_t size) {
+    if (size == 0) return;
+    ASSERT_EQ(recv(socket_, into, size, MSG_WAITALL), static_cast<ssize_t>(size));
+  }
+
+  const Manner manner_;
+  std::size_t digest_bytes_ = 0;  // from the full feature phase on
   int socket_ = -1;
   iscsi::CmdSn cmd_sn_{1};
   std::array<std::uint8_t, iscsi::kBhsBytes> header_{};
@@ -187,7 +219,7 @@ void expect_no_allocation(const std::string& disk, block::CacheMode cache = bloc
   auto server = Server::start(declaration, {});
   ASSERT_TRUE(server.has_value()) << server.error().text();
   {
-    Initiator initiator((*server)->luns().front());
+    Initiator initiator((*server)->luns().front(), manner);
     initiator.run(5'000);  // pools fill, lists grow to their size
     constexpr std::uint32_t kCommands = 50'000;
     allocations = 0;
@@ -201,23 +233,30 @@ void expect_no_allocation(const std::string& disk, block::CacheMode cache = bloc
   EXPECT_TRUE((*server)->stop());
 }
 
-TEST(SteadyState, CommandsAllocateNothingOnAMemoryDisk) {
-  expect_no_allocation("ram:64M");
+class SteadyState : public ::testing::TestWithParam<Manner> {};
+
+TEST_P(SteadyState, CommandsAllocateNothingOnAMemoryDisk) {
+  expect_no_allocation("ram:64M", GetParam());
 }
 
-TEST(SteadyState, CommandsAllocateNothingOnAFile) {
+TEST_P(SteadyState, CommandsAllocateNothingOnAFile) {
   char name[] = "/var/tmp/steady_state_test.XXXXXX";
   close(mkstemp(name));
   std::filesystem::resize_file(name, 64u << 20);
-  expect_no_allocation(name);
+  expect_no_allocation(name, GetParam());
   std::filesystem::remove(name);
 }
 
-TEST(SteadyState, CommandsAllocateNothingOnACachedDisk) {
-  expect_no_allocation("ram:64M", block::CacheMode::kWriteThrough);
-}
+INSTANTIATE_TEST_SUITE_P(Manners, SteadyState,
+                         ::testing::Values(Manner{}, Manner{.digests = true, .ordered = false},
+                                           Manner{.digests = false, .ordered = true},
+                                           Manner{.digests = true, .ordered = true}),
+                         [](const auto& test) {
+                           return std::string(test.param.digests ? "WithDigests" : "WithoutDigests") +
+                                  (test.param.ordered ? "AndOrdered" : "");
+                         });
 
-TEST(SteadyState, TheCounterCounts) {
+TEST(SteadyStateTest, TheCounterCounts) {
   allocations = 0;
   counting = true;
   std::jthread([] {

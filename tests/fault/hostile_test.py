@@ -4,6 +4,7 @@
 import os
 import pathlib
 import random
+import resource
 import select
 import socket
 import struct
@@ -19,6 +20,13 @@ from workload import HealthyInitiator
 
 
 DISCOVERY_KEYS = wire.encode_keys([("InitiatorName", "iqn.2026-11.test:x"), ("SessionType", "Discovery")])
+
+
+ORDERED = 2
+
+# What the server may keep, in KiB: docs/architecture.md, "Memory". Sanitizers keep freed memory besides.
+BASE_KIB, WORKER_KIB, CONNECTION_KIB, SESSION_KIB = 64 << 10, 520 << 10, 128, 3 << 10
+SANITIZERS_KIB = 512 << 10 if environment.TIME_FACTOR > 1 else 0
 
 
 def write_16(lba, blocks):
@@ -225,7 +233,167 @@ class HostileTest(unittest.TestCase):
         self.assertLess(self.server.memory_kib(), 900 * 1024)
 
 
+    # --- Digests, and an order that nobody agreed on -----------------------------------------------------------------
+
+    def test_wrong_header_digests(self):
+        """The connection ends, since nothing that follows can be trusted; nothing of the command happens."""
+        for damaged in (1, 20, 47, 48, 51):
+            session = self.session(HeaderDigest="CRC32C")
+            command = bytearray(wire.scsi_command(write_16(62000, 1), 9, session.cmd_sn, session.exp_stat_sn,
+                                                  write=True, length=512, data=b"\x11" * 512).bytes(header_digest=True))
+            command[damaged] ^= 0x10
+            session.connection.send_bytes(bytes(command))
+            self.closed(session.connection)
+        self.assertEqual(bytes(512), self.session().read(62000, 1))
+
+    def test_wrong_data_digests(self):
+        """Each is answered, nothing of it is written, and the session goes on."""
+        session = self.session(DataDigest="CRC32C")
+        for i in range(200):
+            command = wire.scsi_command(write_16(62100 + i, 1), session.new_itt(), session.take_cmd_sn(),
+                                        session.exp_stat_sn, write=True, length=512, data=b"\x22" * 512)
+            damaged = bytearray(command.bytes(data_digest=True))
+            damaged[48 + i] ^= 1
+            session.connection.send_bytes(bytes(damaged))
+            answers = {session.connection.receive().opcode for _ in range(2)}
+            self.assertEqual({wire.REJECT, wire.SCSI_RESPONSE}, answers)
+        self.assertEqual(bytes(200 * 512), self.session().read(62100, 200))
+
+    def test_pdus_in_any_order(self):
+        """PDUs that are each right, in an order that is not: whatever is made of them, it ends."""
+        order = random.Random(5)
+        for _ in range(40):
+            session = self.session(InitialR2T="No", ImmediateData="No", FirstBurstLength="65536")
+            pdus = []
+            for i in range(4):
+                itt = session.new_itt()
+                pdus.append(wire.scsi_command(write_16(63000 + i * 8, 8), itt, session.cmd_sn + i, session.exp_stat_sn,
+                                              write=True, length=4096, final=False))
+                pdus += [wire.data_out(b"\x33" * 1024, itt, wire.RESERVED_TAG, session.exp_stat_sn, data_sn=n,
+                                       offset=n * 1024, final=n == 3) for n in range(4)]
+            order.shuffle(pdus)
+            try:
+                for pdu in pdus:
+                    session.connection.send(pdu)
+                session.connection.receive_bytes(1 << 20, 0.02)
+            except (Closed, TimedOut):
+                pass
+            session.close()
+        # A block has been written whole or not at all.
+        blocks = self.session().read(63000, 32)
+        for start in range(0, len(blocks), 512):
+            self.assertIn(blocks[start:start + 512], (bytes(512), b"\x33" * 512))
+
+    def test_half_a_pdu_and_then_silence(self):
+        """Connections that stop in the midst of a PDU hold no more than their own."""
+        before = self.server.memory_kib()
+        sessions = [self.session() for _ in range(100)]
+        for i, session in enumerate(sessions):
+            command = wire.scsi_command(write_16(64000, 512), session.new_itt(), session.take_cmd_sn(),
+                                        session.exp_stat_sn, write=True, length=262144, data=bytes(262144)).bytes()
+            session.connection.send_bytes(command[:(i + 1) * 2048])
+        self.healthy.wait_for_rounds(20)
+        # A buffer of 256 KiB each, into which the data are received.
+        self.assertLess(self.server.memory_kib() - before, 100 * (256 + CONNECTION_KIB + SESSION_KIB) + SANITIZERS_KIB)
+
+
+class MemoryTest(unittest.TestCase):
+    """Sessions that take all that they can get and give nothing back: more of them than the buffers are enough for."""
+
+    SESSIONS = 48
+
+    def flood(self, fill, least_kib):
+        """Has `fill(session)` done for each session, while a healthy initiator goes on, in bounded memory."""
+        with Server("ram:256M", options=("--threads", "1")) as server, HealthyInitiator(server) as healthy:
+            sessions = [connect(server, keys={"InitialR2T": "Yes", "ImmediateData": "Yes"}) for _ in
+                        range(self.SESSIONS)]
+            for session in sessions:
+                session.test_unit_ready()
+                session.answer_r2t = False
+                fill(session)
+            healthy.wait_for_rounds(30)
+            resident = server.memory_kib()
+            bound = BASE_KIB + WORKER_KIB + (self.SESSIONS + 1) * (CONNECTION_KIB + SESSION_KIB) + SANITIZERS_KIB
+            bound += 64 << 10  # what the healthy initiator, and the writes, put on the memory disk
+            print(f"{resident >> 10} MiB resident, bound {bound >> 10} MiB", flush=True)
+            self.assertLess(resident, bound)
+            self.assertGreater(resident, least_kib, "the flood is one")
+            for session in sessions:
+                session.connection.abort()
+            healthy.wait_for_rounds(30)
+            # What they held can be had again, in any size.
+            session = connect(server)
+            session.write(100000, os.urandom(1 << 20))
+            session.read(100000, 32768)
+
+    def test_r2ts_that_are_never_answered(self):
+        def fill(session):
+            for i in range(100):
+                session.start(write_16(70000 + i, 2048), data=bytes(1 << 20), unsolicited=False)
+
+        # Buffers that wait for data are not resident before these come.
+        self.flood(fill, 0)
+
+    def test_data_that_wait_for_a_command_that_never_ends(self):
+        """Early data: the ORDERED writes cannot begin before the first one has its data."""
+        def fill(session):
+            session.start(write_16(70000, 1), data=bytes(512), unsolicited=False)
+            for i in range(16):
+                session.start(write_16(80000 + i * 512, 512), data=b"\x55" * 262144, attribute=ORDERED)
+
+        self.flood(fill, 100 << 10)
+
+    def test_answers_that_are_never_read(self):
+        def fill(session):
+            session.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for _ in range(100):
+                session.start(struct.pack(">BBQIBB", 0x88, 0, 0, 2048, 0, 0), read_length=1 << 20)
+
+        self.flood(fill, 100 << 10)
+
+
 class ManyConnectionsTest(unittest.TestCase):
+    def test_ten_thousand_connections(self):
+        """Half-open ones beyond those that may log in at once are closed; sessions stay; memory is bounded."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        count = min(10000, (hard - 200) // 2 if hard != resource.RLIM_INFINITY else 10000)
+        if count < 10000:
+            self.skipTest(f"only {hard} file descriptors are allowed here")
+        idle = 1000
+        with Server("ram:16M", options=("--threads", "2")) as server, HealthyInitiator(server) as healthy:
+            sessions = [connect(server) for _ in range(idle)]
+            for session in sessions:
+                session.test_unit_ready()
+            with_sessions = server.memory_kib()
+            connections = []
+            for i in range(count - idle):
+                connections.append(Connection(server.address))
+                if i % 3 == 0:
+                    connections[-1].send_bytes(b"\x43\x87" + bytes(30))
+            healthy.wait_for_rounds(20)
+            resident = server.memory_kib()
+            bound = BASE_KIB + 2 * 16 * 1024 + (idle + 512) * CONNECTION_KIB + SANITIZERS_KIB
+            print(f"{with_sessions >> 10} MiB resident with {idle} sessions, {resident >> 10} MiB with {count} "
+                  f"connections, bound {bound >> 10} MiB", flush=True)
+            self.assertLess(resident, bound)
+            self.assertLess(server.descriptors(), idle + 512 + 100)
+            for session in sessions[::50]:
+                session.test_unit_ready()
+            for connection in connections:
+                connection.close()
+            # As soon as they are gone, there is room again.
+            deadline = time.monotonic() + environment.seconds(20)
+            while True:
+                try:
+                    connect(server).test_unit_ready()
+                    break
+                except (Closed, LoginFailed, TimedOut):
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.1)
+            for session in sessions:
+                session.close()
+
     def test_half_open_connections(self):
         """More than may be logging in at once: the oldest or newest are turned away, those who are in stay."""
         with Server("ram:16M") as server, HealthyInitiator(server) as healthy:
