@@ -15,6 +15,11 @@ NAME = "iqn.2026-11.test:guest"
 DIGESTS = {"node.conn[0].iscsi.HeaderDigest": "CRC32C", "node.conn[0].iscsi.DataDigest": "CRC32C"}
 
 
+def settle(guest):
+    """Waits until udev has done its work. On a busy machine udevd may hang up on who asks: then it is asked again."""
+    guest.wait_until("udevadm settle", 60)
+
+
 class OpenIscsi:
     def __init__(self, guest, name=NAME):
         self.guest = guest
@@ -25,9 +30,9 @@ class OpenIscsi:
             modprobe iscsi_tcp; modprobe sd_mod; modprobe sg
             /lib/systemd/systemd-udevd --daemon
             udevadm trigger --action=add
-            udevadm settle
             iscsid
         """)
+        settle(guest)
 
     def discover(self, port):
         """What a discovery session finds: (portal, target) of each record."""
@@ -46,7 +51,7 @@ class OpenIscsi:
             return result
         if result[0] != 0:
             raise machine.GuestError(f"no login: {result[1]}")
-        self.guest.run("udevadm settle")
+        settle(self.guest)
         return session
 
     def log_out_everywhere(self):
@@ -79,7 +84,9 @@ class Session:
         return next(part for part in text.split("\tCurrent Portal: ") if part.startswith(portal))
 
     def rescan(self):
-        self.guest.run(f"iscsiadm -m node {self.which} --rescan; udevadm settle")
+        self.guest.run(f"iscsiadm -m node {self.which} --rescan")
+        settle(self.guest)
 
     def log_out(self):
-        self.guest.run(f"iscsiadm -m node {self.which} --logout; udevadm settle")
+        self.guest.run(f"iscsiadm -m node {self.which} --logout")
+        settle(self.guest)
