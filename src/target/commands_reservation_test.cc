@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "scsi/persistent_reservation.h"
 #include "target/commands.h"
-#include "target/testing/memory_state_store.h"
+#include "target/testing/fake_state_store.h"
 #include "target/testing/unit_fixture.h"
 
 namespace peerlane::target {
@@ -41,7 +41,7 @@ FakeCommand read_one() {
   return FakeCommand({0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, 512);
 }
 FakeCommand write_one() {
-  return FakeCommand({0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0}, std::vector<std::uint8_t>(512));
+  return FakeCommand({0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0}, 0, std::vector<std::uint8_t>(512));
 }
 FakeCommand reserve_in(unsigned action, unsigned allocation = 0xffff) {
   return FakeCommand({0x5e, action, 0, 0, 0, 0, 0, allocation >> 8, allocation & 0xff, 0}, allocation);
@@ -49,7 +49,7 @@ FakeCommand reserve_in(unsigned action, unsigned allocation = 0xffff) {
 /// PERSISTENT RESERVE OUT with a parameter list as it is.
 FakeCommand reserve_out(unsigned action, const std::vector<std::uint8_t>& list, unsigned scope_and_type = 0) {
   const auto size = static_cast<unsigned>(list.size());
-  return FakeCommand({0x5f, action, scope_and_type, 0, 0, 0, size >> 16, size >> 8 & 0xff, size & 0xff, 0}, list);
+  return FakeCommand({0x5f, action, scope_and_type, 0, 0, 0, size >> 16, size >> 8 & 0xff, size & 0xff, 0}, 0, list);
 }
 FakeCommand reserve_out(ReserveOutAction action, const scsi::ReserveOutParameters& parameters, unsigned type = 0) {
   return reserve_out(static_cast<unsigned>(action), scsi::encode_reserve_out(parameters), type);
@@ -74,7 +74,7 @@ class ReservationTest : public testing::UnitTest {
     }
     return attached;
   }
-  Completion run(ItlNexus& through, FakeCommand& command) { return testing::run(unit->execute(through, command)); }
+  Completion run(ItlNexus& through, FakeCommand& command) { return execute(through, command); }
   Completion run(ItlNexus& through, FakeCommand&& command) { return run(through, command); }
 
   Completion register_key(ItlNexus& through, std::uint64_t key, bool persist = false) {
@@ -106,7 +106,7 @@ class ReservationTest : public testing::UnitTest {
     return options;
   }
 
-  testing::MemoryStateStore store;
+  testing::FakeStateStore store;
   FakeView view_a{named("a")};
   FakeView view_b{named("b")};
   std::unique_ptr<ItlNexus> a;
@@ -376,10 +376,10 @@ TEST_F(ReservationTest, TheAllocationLengthCutsTheDataAndNotWhatTheySay) {
 }
 
 TEST_F(ReservationTest, AnswersLongerThanTheAllocationLengthCanSay) {
-  LogicalUnitOptions options;
-  for (std::uint16_t port = 1; port <= limits::kRegistrations; ++port) options.port_groups.push_back({.tag = port});
-  start_two(options);
-  expect_good(run(*a, reserve_out(ReserveOutAction::kRegister, {.action_key = 1, .all_target_ports = true})));
+  start_two();
+  scsi::ReserveOutParameters parameters{.action_key = 1, .initiators = {{}}};
+  for (unsigned i = 1; i < limits::kRegistrations; ++i) parameters.initiators->push_back({"iqn.2026-11.test:c", i});
+  expect_good(run(*a, reserve_out(ReserveOutAction::kRegister, parameters)));
   auto command = reserve_in(3);
   expect_good(run(*a, command));
   EXPECT_EQ(command.data_in().size(), 0xffffu);

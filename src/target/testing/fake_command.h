@@ -25,10 +25,6 @@ class FakeCommand final : public Command {
     for (const unsigned byte : cdb) cdb_.push_back(static_cast<std::uint8_t>(byte));
     cdb_.resize(std::max<std::size_t>(cdb_.size(), 16));
   }
-  /// The same, with which the initiator sends `data_out`.
-  FakeCommand(std::initializer_list<unsigned> cdb, std::vector<std::uint8_t> data_out) : FakeCommand(cdb) {
-    data_out_ = std::move(data_out);
-  }
 
   /// What the initiator sends with it.
   FakeCommand& sends(std::vector<std::uint8_t> data) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "io/event.h"
 #include "target/state_store.h"
 
 namespace peerlane::target::testing {
@@ -15,6 +16,7 @@ class FakeStateStore final : public StateStore {
   std::map<std::string, std::string> kept;
   unsigned saves = 0;
   std::optional<int> save_error, load_error;
+  io::Event* hold = nullptr;  // saves wait for it
 
   Result<std::optional<std::string>> load(const std::string& key) override {
     if (load_error) return fail(*load_error, "cannot read");
@@ -23,6 +25,7 @@ class FakeStateStore final : public StateStore {
   }
   io::Task<Result<void>> save(std::string key, std::string value) override {
     ++saves;
+    if (hold != nullptr) co_await *hold;
     if (save_error) co_return fail(*save_error);
     kept[key] = std::move(value);
     co_return Result<void>();

@@ -53,9 +53,10 @@ class UnitTest : public ::testing::Test {
     }
   }
 
-  Completion execute(FakeCommand& command) {
+  Completion execute(FakeCommand& command) { return execute(*nexus, command); }
+  Completion execute(ItlNexus& through, FakeCommand& command) {
     std::optional<Completion> result;
-    begin(command, result);
+    io::spawn(keep_result(unit->execute(through, command), result));
     while (!result && executor().run_one()) {
     }
     Completion completion = result.value();
