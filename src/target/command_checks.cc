@@ -89,11 +89,11 @@ std::optional<Completion> check_blocks(CommandContext& context) {
   if (blocks.count.value == 0 && (description.needs & kZeroMeansRest) != 0) {
     blocks.count = scsi::Lba{capacity.value} - blocks.lba;
   }
-  if (description.most_bytes != 0 && blocks.count.value > description.most_bytes / context.unit.block_size()) {
-    return Completion::check(scsi::invalid_field_in_cdb(scsi::transfer_length_field(description.operation).offset));
-  }
   if (!scsi::within(blocks.lba, blocks.count, capacity)) {
     return refuse(scsi::SenseKey::kIllegalRequest, codes::kLbaOutOfRange);
+  }
+  if (description.most_bytes != 0 && blocks.count.value > description.most_bytes / context.unit.block_size()) {
+    return Completion::check(scsi::invalid_field_in_cdb(scsi::transfer_length_field(description.operation).offset));
   }
   return std::nullopt;
 }
@@ -102,7 +102,9 @@ std::optional<Completion> check_blocks(CommandContext& context) {
 
 bool offers(const LogicalUnit& unit, const CommandDescription& description) {
   const unsigned needs = description.needs;
-  if ((needs & kNeedsUnmap) != 0 && !unit.capabilities().unmap) return false;
+  // A write protected unit says that it is write protected, not that it does not know the command.
+  const bool unmap = unit.capabilities().unmap || unit.capabilities().read_only;
+  if ((needs & kNeedsUnmap) != 0 && !unmap) return false;
   if ((needs & kNeedsAtomicWrite) != 0 && !unit.capabilities().atomic_write) return false;
   return (needs & kNeedsState) == 0 || unit.keeps_state();
 }

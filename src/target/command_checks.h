@@ -13,7 +13,7 @@ bool offers(const LogicalUnit& unit, const CommandDescription& description);
 
 /// Nothing if the command may be executed; `context.blocks` is then filled in. Otherwise how it ends: no such command,
 /// unit attention, reservation conflict, bits in the CDB that are not allowed, target port not active, data the wrong
-/// way, unit stopped, write protection, medium busy, too many blocks, blocks out of range.
+/// way, unit stopped, write protection, medium busy, blocks out of range, too many blocks.
 std::optional<Completion> check_command(CommandContext& context);
 
 }  // namespace peerlane::target

@@ -95,21 +95,45 @@ io::Task<Completion> read_blocks(CommandContext context) {
   co_return Completion::good();
 }
 
+namespace {
+
+/// Writes the last data of a command that sends less than its CDB says (RFC 7143 §11.4.5.2): they end within the block
+/// at byte `done` of the command, and the rest of that block stays as it is. Nothing if that succeeds. libiscsi's tests
+/// of reservations write 512 bytes whatever the block size.
+io::Task<std::optional<Completion>> write_part_of_block(CommandContext context, std::uint64_t done, std::size_t part,
+                                                        block::WriteFlags flags) {
+  LogicalUnit& unit = context.unit;
+  const std::uint64_t at = byte_offset(unit, context.blocks.lba) + done;
+  std::optional<io::Buffer> buffer = co_await context.command.receive(done, part);
+  if (!buffer || context.command.aborted()) co_return Completion::good();
+  RangeLock::Pass pass(unit.ranges(), RangeLock::Mode::kExclusive, at, unit.block_size());
+  auto refused = co_await wait_for(context, pass);
+  if (refused) co_return refused;
+  const Scratch block(unit.block_size());
+  auto read = co_await unit.device().read(at, block.bytes());
+  if (!read) co_return device_failure(read.error(), MediumAccess::kRead, {at / unit.block_size()});
+  std::ranges::copy(buffer->bytes(), block.bytes().begin());
+  auto written = co_await unit.device().write(at, block.bytes(), flags);
+  if (!written) co_return device_failure(written.error(), MediumAccess::kWrite, {at / unit.block_size()});
+  co_return std::nullopt;
+}
+
+}  // namespace
+
 io::Task<Completion> write_blocks(CommandContext context) {
   LogicalUnit& unit = context.unit;
   Command& command = context.command;
   const std::uint64_t total = byte_length(unit, context.blocks.count);
   const std::uint64_t start = byte_offset(unit, context.blocks.lba);
   command.set_transfer_length(total);
-  // Only what the initiator sends is written; a part of a block cannot be.
+  // Only what the initiator sends is written.
   const std::uint64_t given = std::min<std::uint64_t>(total, command.data_out_length());
-  if (given % unit.block_size() != 0) {
-    co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidFieldInCommandInformationUnit));
-  }
+  const std::size_t part_of_block = given % unit.block_size();
+  const std::uint64_t whole_blocks = given - part_of_block;
   const bool fua = must_reach_medium(unit, context.blocks.fua) && unit.capabilities().fua;
   const block::WriteFlags flags = fua ? block::WriteFlags::kFua : block::WriteFlags::kNone;
-  for (std::uint64_t done = 0; done < given;) {
-    const std::size_t piece = std::min<std::uint64_t>(given - done, limits::kMaxBufferBytes);
+  for (std::uint64_t done = 0; done < whole_blocks;) {
+    const std::size_t piece = std::min<std::uint64_t>(whole_blocks - done, limits::kMaxBufferBytes);
     std::optional<io::Buffer> buffer = co_await command.receive(done, piece);
     if (!buffer || command.aborted()) co_return Completion::good();
     RangeLock::Pass pass(unit.ranges(), RangeLock::Mode::kShared, start + done, piece);
@@ -124,6 +148,10 @@ io::Task<Completion> write_blocks(CommandContext context) {
     }
     if (turn_ends(done, piece)) co_await io::yield(command.executor());
     done += piece;
+  }
+  if (part_of_block != 0) {
+    auto failed = co_await write_part_of_block(context, whole_blocks, part_of_block, flags);
+    if (failed) co_return *failed;
   }
   // Asked for now and not before: WCE may have been switched off meanwhile, by a MODE SELECT that flushed without this.
   if (!fua && must_reach_medium(unit, context.blocks.fua)) {

@@ -173,15 +173,25 @@ TEST_F(MediumTest, OnlyWhatIsSentIsWritten) {
   EXPECT_EQ(contents(0, 1), repeated(512, 'c'));
 }
 
-TEST_F(MediumTest, APartOfABlockIsRefusedBeforeAnythingIsWritten) {
+TEST_F(MediumTest, APartOfABlockLeavesTheRestOfItAsItIs) {
   start();
+  fill(0, 4, 'a');
   for (const std::size_t size : {std::size_t{200}, std::size_t{512 + 200}}) {
-    FakeCommand write({0x2a, 0, 0, 0, 0, 0, 0, 0, 2, 0});
+    FakeCommand write({0x2a, 0, 0, 0, 0, 1, 0, 0, 2, 0});
     write.sends(repeated(size, 'b'));
-    expect_check(execute(write), SenseKey::kIllegalRequest, codes::kInvalidFieldInCommandInformationUnit);
+    expect_good(execute(write));
     EXPECT_EQ(write.transfer_length(), 1024u);
-    EXPECT_TRUE(device->log.empty());
+    EXPECT_EQ(write.received(), size);
+    auto expected = repeated(4 * 512, 'a');
+    std::fill_n(expected.begin() + 512, size, std::uint8_t{'b'});
+    EXPECT_EQ(contents(0, 4), expected);
   }
+  device->read_error = EIO;
+  FakeCommand write({0x2a, 0, 0, 0, 0, 1, 0, 0, 2, 0});
+  write.sends(repeated(512 + 200, 'c'));
+  const Completion completion = execute(write);
+  expect_check(completion, SenseKey::kMediumError, codes::kUnrecoveredReadError);
+  EXPECT_EQ(completion.sense->information, 2u);
 }
 
 TEST_F(MediumTest, LargeWritesGoInPieces) {
@@ -370,6 +380,7 @@ FakeCommand long_cdb(unsigned action, unsigned flags, unsigned lba, unsigned cou
 }
 
 TEST_F(MediumTest, LongFormsDoWhatTheShortOnesDo) {
+  prepare_size(2 * limits::kMaxTransferBytes);
   start();
   expect_good(execute(long_cdb(0x0b, 0, 5, 2, 0, repeated(1024, 0x5a))));  // WRITE
   EXPECT_EQ(contents(5, 2), repeated(1024, 0x5a));
@@ -390,7 +401,7 @@ TEST_F(MediumTest, LongFormsDoWhatTheShortOnesDo) {
   far.cdb_bytes()[14] = 1;
   expect_check(execute(far), SenseKey::kIllegalRequest, codes::kLbaOutOfRange);
   auto huge = long_cdb(0x09, 0, 5, 1, 512);
-  huge.cdb_bytes()[28] = 1;
+  huge.cdb_bytes()[29] = 1;  // 65537 blocks
   expect_invalid_field(execute(huge), 28, std::nullopt);
 }
 

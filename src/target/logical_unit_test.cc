@@ -155,6 +155,7 @@ TEST_F(LogicalUnitTest, RangeChecksAtTheEndOfTheMedium) {
 }
 
 TEST_F(LogicalUnitTest, TooLongTransfersPointAtTheLength) {
+  prepare_size(4u << 20 << 10);
   start();
   constexpr unsigned kMost = limits::kMaxTransferBytes / 512;
   const auto read_12 = [](unsigned count) {
@@ -163,7 +164,7 @@ TEST_F(LogicalUnitTest, TooLongTransfersPointAtTheLength) {
   };
   expect_invalid_field(execute(read_12(kMost + 1)), 6, std::nullopt);
   expect_good(execute(read_12(kMost)));
-  expect_invalid_field(execute(FakeCommand({0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0}, 512)), 10,
+  expect_invalid_field(execute(FakeCommand({0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x7f, 0xff, 0xff, 0, 0}, 512)), 10,
                        std::nullopt);
 }
 
