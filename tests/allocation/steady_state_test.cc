@@ -206,7 +206,7 @@ class Initiator {
   std::vector<std::uint8_t> data_;
 };
 
-void expect_no_allocation(const std::string& disk, block::CacheMode cache = block::CacheMode::kOff) {
+void expect_no_allocation(const std::string& disk, const Manner& manner, block::CacheMode cache) {
   Declaration declaration;
   declaration.portals = {PortalDeclaration{"127.0.0.1", 0, 1}};
   TargetDeclaration target;
@@ -236,14 +236,20 @@ void expect_no_allocation(const std::string& disk, block::CacheMode cache = bloc
 class SteadyState : public ::testing::TestWithParam<Manner> {};
 
 TEST_P(SteadyState, CommandsAllocateNothingOnAMemoryDisk) {
-  expect_no_allocation("ram:64M", GetParam());
+  expect_no_allocation("ram:64M", GetParam(), block::CacheMode::kOff);
+}
+
+TEST_P(SteadyState, CommandsAllocateNothingOnACachedDisk) {
+  for (const block::CacheMode mode : {block::CacheMode::kWriteThrough, block::CacheMode::kWriteBack}) {
+    expect_no_allocation("ram:64M", GetParam(), mode);
+  }
 }
 
 TEST_P(SteadyState, CommandsAllocateNothingOnAFile) {
   char name[] = "/var/tmp/steady_state_test.XXXXXX";
   close(mkstemp(name));
   std::filesystem::resize_file(name, 64u << 20);
-  expect_no_allocation(name, GetParam());
+  expect_no_allocation(name, GetParam(), block::CacheMode::kOff);
   std::filesystem::remove(name);
 }
 

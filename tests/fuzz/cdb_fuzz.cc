@@ -9,6 +9,7 @@
 //   release: F8h says which of what waits may go on
 //   abort: F8h says which of the commands in progress
 //   errors: F8h says what the disk does from now on (kErrors)
+//   time: F8h says how many of the things that wait for it happen
 //   others: F8h says for whom or what
 #include "completion_checks.h"
 
@@ -28,7 +29,7 @@ enum Disk : unsigned {
   kSlow = 0x80,
 };
 
-enum class Action : std::uint8_t { kCommand = 0, kRelease = 1, kAbort = 2, kErrors = 3, kOther = 4 };
+enum class Action : std::uint8_t { kCommand = 0, kRelease = 1, kAbort = 2, kErrors = 3, kOther = 4, kTime = 5 };
 
 enum Flag : unsigned { kSends = 1, kReceives = 2 };
 
@@ -78,6 +79,9 @@ void act(Stage& stage, std::uint8_t byte, fuzz::Input& input) {
       break;
     case Action::kErrors:
       stage.device().error = kErrors[which % std::size(kErrors)];
+      break;
+    case Action::kTime:
+      for (unsigned i = 0; i <= which; ++i) stage.pass_time();
       break;
     case Action::kOther:
       if (which == 0) {

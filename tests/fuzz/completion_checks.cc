@@ -68,7 +68,7 @@ void check_sense(const FuzzCommand& command, const scsi::Sense& sense, const Wat
     case SenseKey::kIllegalRequest:
       break;
     case SenseKey::kNotReady:
-      require(row != nullptr && (row->needs & target::kNeedsStarted) != 0, "NOT READY where the medium is needed");
+      require(row != nullptr && (row->needs & target::kDespiteAttention) == 0, "NOT READY where it may be");
       break;
     case SenseKey::kMediumError:
     case SenseKey::kHardwareError:
@@ -120,7 +120,7 @@ void check_status(const FuzzCommand& command, const WatchedDevice& device) {
       require(command.cdb()[0] == 0x34 || command.cdb()[0] == 0x90, "CONDITION MET is for PRE-FETCH");
       break;
     case Status::kBusy:
-      require(device.has_failed, "BUSY where the disk was short of something");
+      require(device.has_failed || !command.alone, "BUSY where something else goes on");
       break;
     case Status::kGood:
     case Status::kReservationConflict:

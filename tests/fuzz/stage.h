@@ -15,6 +15,7 @@
 #include "target/command_table.h"
 #include "target/logical_unit.h"
 #include "target/state_store.h"
+#include "target/testing/manual_executor.h"
 #include "watched_device.h"
 
 namespace peerlane::fuzz {
@@ -28,9 +29,11 @@ struct CommandSpec {
   std::uint32_t data_in = 0;
 };
 
+class Stage;
+
 class FuzzCommand final : public target::Command {
  public:
-  FuzzCommand(CommandSpec spec, Turnstile& turnstile);
+  FuzzCommand(CommandSpec spec, Stage& stage);
 
   const CommandSpec& spec() const { return spec_; }
   /// Its row; null for a command that does not exist.
@@ -50,11 +53,13 @@ class FuzzCommand final : public target::Command {
   target::TaskAttribute attribute() const override { return spec_.attribute; }
   std::uint32_t data_out_length() const override { return static_cast<std::uint32_t>(spec_.data_out.size()); }
   std::uint32_t data_in_length() const override { return spec_.data_in; }
+  io::Executor& executor() const override;
   bool aborted() const override { return aborted_; }
   void set_transfer_length(std::uint64_t) override {}
   io::Task<std::optional<io::Buffer>> allocate(std::size_t size) override;
   void send(io::Buffer buffer, std::size_t length) override;
   io::Task<std::optional<io::Buffer>> receive(std::uint64_t offset, std::size_t length) override;
+  io::Task<void> abort_tasks_of(std::vector<target::NexusName> nexuses, const target::LogicalUnit& unit) override;
 
  private:
   std::optional<io::Buffer> take(std::size_t size);
@@ -62,7 +67,7 @@ class FuzzCommand final : public target::Command {
   const CommandSpec spec_;
   std::vector<std::uint8_t> padded_cdb_;
   const target::CommandDescription* description_ = nullptr;
-  Turnstile& turnstile_;
+  Stage& stage_;
   std::vector<std::uint8_t> sent_;
   std::uint64_t received_ = 0;
   bool aborted_ = false;
@@ -95,14 +100,21 @@ class Stage {
 
   /// Starts a command, or has it wait for its turn. Valid until the stage goes, also when it has ended.
   FuzzCommand& start(CommandSpec spec);
+  /// Lets time pass until `command` has ended, and what goes on after it; what waits at the turnstile stays there.
+  void finish(const FuzzCommand& command);
+  /// Lets one thing happen that waits for time.
+  void pass_time() { executor_.run_one(); }
   /// Aborts the `which`th of the commands that are running.
   void abort(std::size_t which);
+  /// Aborts those of these nexuses.
+  io::Task<void> abort_all_of(std::vector<target::NexusName> nexuses);
   /// Ends the ACA of a nexus, as CLEAR ACA does.
   void clear_aca(unsigned nexus);
   void reset();
 
   WatchedDevice& device() { return *device_; }
   Turnstile& turnstile() { return turnstile_; }
+  target::testing::ManualExecutor& executor() { return executor_; }
   target::LogicalUnit& unit() { return *unit_; }
   target::ItlNexus& nexus(unsigned which) { return *nexuses_[which]; }
 
@@ -122,8 +134,10 @@ class Stage {
   };
 
   io::Task<void> run(FuzzCommand& command);
+  void abort(FuzzCommand& command);
   std::vector<FuzzCommand*> running();
 
+  target::testing::ManualExecutor executor_;
   Turnstile turnstile_;
   MemoryStore store_;
   WatchedDevice* device_ = nullptr;
