@@ -47,8 +47,8 @@ Result<std::unique_ptr<RamDevice>> RamDevice::create(std::uint64_t size, std::ui
   const std::uint64_t words = round_up(memory_bytes / kPageBytes, kPagesPerWord) / kPagesPerWord;
   void* const memory = map_sparse(memory_bytes);
   if (memory == MAP_FAILED) return std::unexpected(Error::from_errno(errno, spec + ": reserving memory"));
-  // Random reads are a tenth faster with fewer misses of the TLB; memory is taken 2 MiB at a time then. No harm where it
-  // fails.
+  // Random reads are a tenth faster with fewer misses of the TLB; memory is taken 2 MiB at a time then. No harm where
+  // it fails.
   madvise(memory, memory_bytes, MADV_HUGEPAGE);
   // The map is as sparse as the memory that it describes. Zero bytes are valid atomics.
   void* const map = map_sparse(words * sizeof(MapWord));

@@ -30,8 +30,8 @@ scsi::LogPageCode page_code(ByteView cdb) {
 
 // --- Pages. Nothing is in them that is not known. ---
 
-/// General statistics and performance (SPC-4 §7.3.6). The default of a counter is 0. Time is not measured: intervals are
-/// 0, of a length of 0, but their parameters have to be there.
+/// General statistics and performance (SPC-4 §7.3.6). The default of a counter is 0. Time is not measured: intervals
+/// are 0, of a length of 0, but their parameters have to be there.
 void put_statistics(const CommandContext& context, scsi::LogPageControl control, scsi::LogPageWriter& page) {
   constexpr std::uint16_t kGeneral = 0x0001;
   constexpr std::uint16_t kIdleTime = 0x0002;

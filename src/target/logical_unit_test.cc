@@ -155,7 +155,7 @@ TEST_F(LogicalUnitTest, RangeChecksAtTheEndOfTheMedium) {
 }
 
 TEST_F(LogicalUnitTest, TooLongTransfersPointAtTheLength) {
-  prepare_size(4u << 20 << 10);
+  prepare_size(std::uint64_t{4} << 30);
   start();
   constexpr unsigned kMost = limits::kMaxTransferBytes / 512;
   const auto read_12 = [](unsigned count) {

@@ -554,17 +554,23 @@ class NonsenseTest(FullFeatureTest):
         self.still_healthy()
 
     def test_extended_cdb(self):
-        """A 32-byte CDB comes in an additional header (RFC 7143 §11.2.2.3); this disk has no such command."""
+        """A 32-byte CDB comes in an additional header (RFC 7143 §11.2.2.3)."""
         session = self.session()
-        cdb = bytes([0x7F]) + bytes(6) + bytes([0x18, 0x00, 0x09]) + bytes(22)
-        extra = cdb[16:]
-        ahs = struct.pack(">HBB", len(extra) + 1, 1, 0) + extra
-        itt = session.new_itt()
-        session.connection.send(wire.scsi_command(cdb, itt, session.take_cmd_sn(), session.exp_stat_sn, read=True,
-                                                  length=512, ahs=ahs))
-        answer = session.connection.receive(5)
-        self.assertEqual((wire.SCSI_RESPONSE, itt, 2), (answer.opcode, answer.itt, answer.u8(3)))
+        for service_action, status in ((0x0009, 0), (0x7777, 2)):  # READ(32) of no blocks; none
+            cdb = bytes([0x7F]) + bytes(6) + bytes([0x18]) + struct.pack(">H", service_action) + bytes(22)
+            extra = cdb[16:]
+            ahs = struct.pack(">HBB", len(extra) + 1, 1, 0) + extra
+            itt = session.new_itt()
+            session.connection.send(wire.scsi_command(cdb, itt, session.take_cmd_sn(), session.exp_stat_sn, read=True,
+                                                      length=512, ahs=ahs))
+            answer = session.connection.receive(5)
+            self.assertEqual((wire.SCSI_RESPONSE, itt, status), (answer.opcode, answer.itt, answer.u8(3)))
         self.assertEqual(ILLEGAL_REQUEST, answer.data[4] & 0xF)
+
+    def test_extended_cdb_without_its_end(self):
+        session = self.session()
+        result = session.execute(bytes([0x7F]) + bytes(6) + bytes([0x18, 0x00, 0x09]) + bytes(6), read_length=512)
+        self.assertEqual((2, ILLEGAL_REQUEST), (result.status, result.sense_key))
 
     def test_malformed_additional_headers(self):
         for ahs in (b"\xff\xff\x01\x00", b"\x00\x00\x01\x00", b"\x00\x05\x7f\x00" + bytes(4), bytes(1020),

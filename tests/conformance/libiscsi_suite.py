@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs libiscsi's conformance tests against a disk of one kind, one process per suite, and reads their reports strictly.
+"""Runs libiscsi's conformance tests against a disk of one kind, one process per suite; reads their reports strictly.
 
   libiscsi_suite.py KIND...           all suites that docs/conformance.md names for disks of this kind; several kinds at
                                       the same time

@@ -163,6 +163,8 @@ void check_sent(const FuzzCommand& command, const WatchedDevice& device) {
   }
 }
 
+constexpr std::uint8_t kSendDiagnostic = 0x1d;
+
 }  // namespace
 
 NamedRange named_range(const FuzzCommand& command, const WatchedDevice& device) {
@@ -179,8 +181,8 @@ NamedRange named_range(const FuzzCommand& command, const WatchedDevice& device) 
     if (blocks.count == 0 && (row->needs & target::kZeroMeansRest) != 0) {
       blocks.count = capacity - std::min(capacity, blocks.lba);
     }
-  } else if (writes) {
-    blocks.count = capacity;
+  } else if (writes || command.cdb()[0] == kSendDiagnostic) {
+    blocks.count = capacity;  // the self-test reads where it likes
   }
   if (blocks.lba > capacity || blocks.count > capacity - blocks.lba) return {};
   return {blocks.lba * block, (blocks.lba + blocks.count) * block, writes};

@@ -214,18 +214,21 @@ def cdbs():
         "lba-status": command(cdb_16(0x9E, 0x12, 200, 256), 256),
         "pre-fetch": command(cdb_10(0x34, 0, 0, 8)) + command(cdb_16(0x90, 2, 0, 8)),
         "prevent-removal": command(cdb_6(0x1E, length=1)), "diagnostic": command(cdb_6(0x1D, 4)),
-        "defects": command(cdb_10(0x37, 0, 0x1C000000, 64), 64) + command(bytes([0xB7, 0x1C] + [0] * 7 + [64, 0, 0]), 64),
+        "defects": command(cdb_10(0x37, 0, 0x1C000000, 64), 64) +
+                   command(bytes([0xB7, 0x1C] + [0] * 7 + [64, 0, 0]), 64),
         "reserve-6": command(cdb_6(0x16)) + command(cdb_6(0x00), nexus=1) + command(cdb_6(0x17)),
         "sanitize-status": command(cdb_10(0x48, 0x1F)),
     }
     for page in (0x00, 0x80, 0x83, 0x86, 0x8F, 0xB0, 0xB1, 0xB2):
         plain[f"vpd-{page:02x}"] = command(bytes([0x12, 1, page, 4, 0, 0]), 1024)
     for name, code, make in (("6", 0, cdb_6), ("10", 0x20, cdb_10), ("12", 0xA0, cdb_12), ("16", 0x80, cdb_16)):
-        plain["transfer-" + name] = command(make(0x0A | code, 0, 3, 4), sends=2048) + command(make(0x08 | code, 0, 2, 6), 3072)
+        plain["transfer-" + name] = (command(make(0x0A | code, 0, 3, 4), sends=2048) +
+                                     command(make(0x08 | code, 0, 2, 6), 3072))
     for name, base, make in (("10", 0x20, cdb_10), ("12", 0xA0, cdb_12), ("16", 0x80, cdb_16)):
         plain["verify-" + name] = (command(make(0x0E | base, 2, 9, 2), sends=1024) +
                                    command(make(0x0F | base, 2, 9, 2), sends=1024) +
-                                   command(make(0x0F | base, 6, 300, 8), sends=512) + command(make(0x0F | base, 0, 0, 64)))
+                                   command(make(0x0F | base, 6, 300, 8), sends=512) +
+                                   command(make(0x0F | base, 0, 0, 64)))
     plain["transfer-32"] = (command(cdb_32(0x0B, 0, 3, 4), sends=2048) + command(cdb_32(0x09, 0, 3, 4), 2048) +
                             command(cdb_32(0x0C, 2, 3, 4), sends=2048) + command(cdb_32(0x0A, 0, 3, 4)) +
                             command(cdb_32(0x0D, 8, 3, 4), sends=512) + command(cdb_32(0x12, 0, 3, 0), 64))
@@ -236,7 +239,8 @@ def cdbs():
     plain["compare-and-write"] = command(bytes([0x89] + [0] * 12 + [1, 0, 0]), sends=1024)
     plain["or-write"] = command(cdb_16(0x8B, 0, 400, 2), sends=1024) + command(cdb_16(0x9C, 0, 0, 8), sends=4096)
     plain["long-cdb"] = command(bytes(260)) + command(bytes([0x7F, 0, 0, 0, 0, 0, 0, 252]) + bytes(252))
-    plain["past-the-end"] = command(cdb_10(0x28, 0, 511, 2), 1024) + command(cdb_16(0x8A, 0, (1 << 64) - 1, 2), sends=1024)
+    plain["past-the-end"] = (command(cdb_10(0x28, 0, 511, 2), 1024) +
+                             command(cdb_16(0x8A, 0, (1 << 64) - 1, 2), sends=1024))
     plain["unequal-lengths"] = (command(cdb_10(0x28, 0, 0, 8), 100) + command(cdb_10(0x2A, 0, 0, 8), sends=1000) +
                                 command(cdb_10(0x2A, 0, 0, 8), sends=1024) + command(cdb_10(0x2A, 0, 0, 1), 512))
     for name, actions in plain.items():
@@ -250,7 +254,8 @@ def cdbs():
     yield "aca", b"\0" + failing + read + command(cdb_6(0x03, length=18), 18, attribute=ACA) + action(4, 3) + read
     yield "head-of-queue", bytes([SLOW]) + ordered + read + command(cdb_6(0), attribute=HEAD_OF_QUEUE) + action(4)
     for number, error in enumerate(("io", "space", "memory", "read-only", "none"), 1):
-        yield "error-" + error, bytes([0x04]) + action(3, number) + write + read + command(cdb_10(0x35)) + plain["unmap"]
+        yield "error-" + error, (bytes([0x04]) + action(3, number) + write + read + command(cdb_10(0x35)) +
+                                 plain["unmap"])
     yield "attention", b"\0" + action(4, 1) + b"\x2a\x09" + plain["inquiry"] + read + read
     for number in range(7):
         yield f"disk-{1 << number:02x}", bytes([1 << number]) + write + read + plain["write-same"] + plain["vpd-b2"]
@@ -284,17 +289,21 @@ def parameter_lists():
     yield "unmap-4096", b"\x01" + with_list(0x42, 0, unmap((63, 1))) + with_list(0x42, 0, unmap((64, 1)))
     yield "unmap-many", b"\0" + with_list(0x42, 0, unmap(*((i, 1) for i in range(257))))
     yield "unmap-lengths", (b"\0" + with_list(0x42, 0, unmap((0, 1))[:7]) + with_list(0x42, 0, unmap((0, 1))[:20]) +
-                            with_list(0x42, 0, unmap((0, 1)), flags=OTHER_LENGTH, length=65535) + with_list(0x42, 0, b""))
+                            with_list(0x42, 0, unmap((0, 1)), flags=OTHER_LENGTH, length=65535) +
+                            with_list(0x42, 0, b""))
     caching, control = bytes([8, 18, 4]) + bytes(17), bytes([10, 10, 4]) + bytes(9)
-    extension, exceptions, recovery = bytes([0x4A, 1, 0, 28]) + bytes(28), bytes([28, 10]) + bytes(10), bytes([1, 10]) + bytes(10)
+    extension = bytes([0x4A, 1, 0, 28]) + bytes(28)
+    exceptions, recovery = bytes([28, 10]) + bytes(10), bytes([1, 10]) + bytes(10)
     for name, page in (("caching", caching), ("control", control), ("extension", extension), ("exceptions", exceptions),
                        ("recovery", recovery), ("two-pages", caching + control)):
         yield "mode-select-6-" + name, b"\0" + with_list(0x15, 0, bytes(4) + page, b"\x10")
         yield "mode-select-10-" + name, b"\0" + with_list(0x55, 0, bytes(8) + page, b"\x11")
     descriptor = bytes(8) + bytes([0, 0, 2, 0, 0, 0, 2, 0])
-    yield "mode-select-descriptor", b"\0" + with_list(0x55, 0, descriptor[:7] + b"\x08" + descriptor[8:] + caching, b"\x10")
+    with_descriptor = descriptor[:7] + b"\x08" + descriptor[8:] + caching
+    yield "mode-select-descriptor", b"\0" + with_list(0x55, 0, with_descriptor, b"\x10")
     register = reserve_out(6, 0, 1) + reserve_out(6, 0, 2, nexus=SECOND)
-    yield "reserve", b"\0" + register + reserve_out(1, 1, 0, 5) + reserve_out(2, 1, 0, 5) + reserve_out(3, 2, nexus=SECOND)
+    yield "reserve", (b"\0" + register + reserve_out(1, 1, 0, 5) + reserve_out(2, 1, 0, 5) +
+                      reserve_out(3, 2, nexus=SECOND))
     yield "register", b"\0" + reserve_out(0, 0, 1, flags=1) + reserve_out(0, 1, 7) + reserve_out(0, 7, 0)
     yield "preempt", b"\0" + register + reserve_out(1, 1, 0, 1) + reserve_out(4, 2, 1, 3, nexus=SECOND)
     yield "preempt-and-abort", b"\0" + register + reserve_out(1, 1, 0, 7) + reserve_out(5, 2, 1, 8, nexus=SECOND)
@@ -307,7 +316,8 @@ def parameter_lists():
     yield "identifying", b"\0" + with_list(0xA4, 6, b"disk of the fuzzer\0", b"\x06") + with_list(0xA4, 6, b"", b"\x06")
     yield "timestamp", b"\0" + with_list(0xA4, 0x0F, bytes(4) + bytes([1, 2, 3, 4, 5, 6, 0, 0]), b"\x0f")
     for service_action, parameters in ((1, bytes([1, 0, 0, 4, 0xAA, 0, 0, 0])), (2, b""), (3, b""), (0x1F, b"")):
-        yield f"sanitize-{service_action:02x}", b"\0" + with_list(0x48, service_action, parameters, bytes([service_action]))
+        sanitize = with_list(0x48, service_action, parameters, bytes([service_action]))
+        yield f"sanitize-{service_action:02x}", b"\0" + sanitize
     yield "diagnostic", b"\0" + with_list(0x1D, 0, bytes([0x40, 0, 0, 10]) + bytes(10), b"\x10")
     yield "log-select", b"\0" + with_list(0x4C, 0, bytes(8), b"\x03")
 
