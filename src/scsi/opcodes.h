@@ -70,6 +70,7 @@ inline constexpr std::uint16_t kReportIdentifyingInformation = 0x05;
 inline constexpr std::uint16_t kReportTargetPortGroups = 0x0a;
 inline constexpr std::uint16_t kReportSupportedOperationCodes = 0x0c;
 inline constexpr std::uint16_t kReportSupportedTaskManagementFunctions = 0x0d;
+inline constexpr std::uint16_t kReportPriority = 0x0e;
 inline constexpr std::uint16_t kReportTimestamp = 0x0f;
 /// Service actions of MAINTENANCE OUT.
 inline constexpr std::uint16_t kSetIdentifyingInformation = 0x06;

@@ -54,6 +54,7 @@ io::Task<Completion> set_target_port_groups(CommandContext context);
 // --- commands_maintenance.cc ---
 Answer report_identifying_information(const CommandContext& context, ByteSpan out);
 io::Task<Completion> set_identifying_information(CommandContext context);
+Answer report_priority(const CommandContext& context, ByteSpan out);
 Answer report_timestamp(const CommandContext& context, ByteSpan out);
 io::Task<Completion> set_timestamp(CommandContext context);
 

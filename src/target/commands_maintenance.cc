@@ -1,9 +1,10 @@
 // What the owner of a logical unit notes in it: REPORT and SET IDENTIFYING INFORMATION (SPC-4 §6.31, §6.44), REPORT and
-// SET TIMESTAMP (§6.38, §6.46).
+// SET TIMESTAMP (§6.38, §6.46); and REPORT PRIORITY (§6.32), where there is nothing to note.
 
 #include <array>
 
 #include "scsi/identifying_information.h"
+#include "scsi/priority.h"
 #include "scsi/sense_codes.h"
 #include "scsi/timestamp.h"
 #include "target/commands.h"
@@ -13,6 +14,9 @@ namespace {
 
 constexpr std::size_t kParameterListLength = 6;
 constexpr std::uint8_t kInformationTypeBit = 7;
+constexpr std::size_t kPriorityReported = 2;
+constexpr unsigned kPriorityReportedShift = 6;
+constexpr std::uint8_t kPriorityReportedBit = 7;
 
 constexpr std::array kTypes{scsi::InformationType::kIdentifier, scsi::InformationType::kText};
 
@@ -68,6 +72,21 @@ io::Task<Completion> set_identifying_information(CommandContext context) {
   }
   context.unit.establish(scsi::sense_codes::kDeviceIdentifierChanged, &context.nexus);
   co_return Completion::good();
+}
+
+/// Commands have no priorities: that of every I_T nexus is the initial one, none.
+Answer report_priority(const CommandContext& context, ByteSpan out) {
+  switch (static_cast<scsi::PriorityReported>(context.cdb()[kPriorityReported] >> kPriorityReportedShift)) {
+    case scsi::PriorityReported::kOwn: {
+      const NexusName& name = context.nexus.view().name();
+      const scsi::NexusPriority own{.relative_target_port = name.portal_group,
+                                    .initiator = {.name = name.initiator, .isid = name.isid}};
+      return scsi::encode_priorities(std::span(&own, 1), out);
+    }
+    case scsi::PriorityReported::kChanged:
+      return scsi::encode_priorities({}, out);
+  }
+  return std::unexpected(scsi::invalid_field_in_cdb(kPriorityReported, kPriorityReportedBit));
 }
 
 Answer report_timestamp(const CommandContext& context, ByteSpan out) {

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "scsi/identifying_information.h"
 #include "scsi/timestamp.h"
+#include "scsi/transport_id.h"
 #include "target/testing/fake_state_store.h"
 #include "target/testing/unit_fixture.h"
 
@@ -144,6 +145,28 @@ TEST_F(MaintenanceTest, DamagedInformationIsAnError) {
   }
   value = R"({"version":1,"text":")" + std::string(2 * limits::kIdentifierTextBytes + 2, '0') + "\"}";
   EXPECT_FALSE(unit->load_state());
+}
+
+TEST_F(MaintenanceTest, CommandsHaveNoPriorities) {
+  begin();
+  const auto priorities = [this](unsigned which, unsigned length) {
+    FakeCommand command({0xa3, 0x0e, which << 6, 0, 0, 0, 0, 0, 0, length, 0, 0}, 255);
+    expect_good(execute(command));
+    return Bytes(command.data_in());
+  };
+  const Bytes own = priorities(0, 255);
+  ASSERT_GE(own.size(), 12u);
+  EXPECT_EQ(get_be32(own, 0), own.size() - 4);
+  // No priority; relative target port 7.
+  EXPECT_EQ(Bytes(own.begin() + 4, own.begin() + 10), (Bytes{0, 0, 0, 7, 0, 0}));
+  EXPECT_EQ(get_be16(own, 10), own.size() - 12);
+  const auto id = scsi::decode_transport_id(ByteView(own).subspan(12));
+  ASSERT_TRUE(id);
+  EXPECT_EQ(id->id, (scsi::TransportId{.name = "iqn.2026-11.test:initiator", .isid = 1}));
+  EXPECT_EQ(id->size, own.size() - 12);
+  EXPECT_EQ(priorities(0, 6).size(), 6u);
+  EXPECT_EQ(priorities(1, 255), Bytes(4, 0));
+  expect_invalid_field(execute(FakeCommand({0xa3, 0x0e, 0x80, 0, 0, 0, 0, 0, 0, 255, 0, 0}, 255)), 2, 7);
 }
 
 TEST_F(MaintenanceTest, TheTimestampIsTheHostsUntilItIsSet) {
