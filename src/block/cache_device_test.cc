@@ -406,6 +406,18 @@ TEST_F(CacheDeviceTest, AFlushWaitsForWhatIsUnderWay) {
   EXPECT_TRUE(first && second);
 }
 
+TEST_F(CacheDeviceTest, AChangeBelowBringsDownAllThatIsDirtyThere) {
+  open(CacheMode::kWriteBack);
+  // In another order than that of their places, and fewer than the change covers.
+  EXPECT_TRUE(write(5 * 4096, 4096, 5));
+  EXPECT_TRUE(write(1 * 4096, 4096, 1));
+  EXPECT_TRUE(write(9 * 4096, 4096, 9));
+  EXPECT_TRUE(run(cache_->unmap(1 * 4096 + 512, 8 * 4096)));
+  EXPECT_EQ(read(1 * 4096, 512), Bytes(512, 1));
+  EXPECT_EQ(read(5 * 4096, 4096), Bytes(4096, 0));
+  EXPECT_EQ(read(9 * 4096 + 512, 3584), Bytes(3584, 9));
+}
+
 TEST_F(CacheDeviceTest, TheEndBringsDownWhatIsDirty) {
   open(CacheMode::kWriteBack);
   for (std::uint64_t page = 0; page < 64; page += 2) EXPECT_TRUE(write(page * 4096, 4096, 1));

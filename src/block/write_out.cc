@@ -230,11 +230,11 @@ io::Task<Result<void>> WriteOut::settle(std::uint64_t first, std::uint64_t end) 
   if (owner_.dirty_pages() == 0) co_return Result<void>();
   const Pages copy;
   for (;;) {
+    // Any of them, not the first: each round looks at the whole range.
     const auto page = memory_.find_dirty(owner_, first, end);
     if (!page) co_return Result<void>();
     auto written = co_await write_held(*page, std::min(end, *page + kBatchPages), copy.span());
     if (!written) co_return written;
-    first = *page;
   }
 }
 
