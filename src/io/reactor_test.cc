@@ -86,6 +86,7 @@ TEST(Reactor, PollsBeforeItSleeps) {
     EXPECT_EQ(byte, 'x');
     EXPECT_TRUE(timer_fired);
     EXPECT_GE(Clock::now() - begin, 65ms);
+    other.join();
     close(ends[0]);
     close(ends[1]);
   }

@@ -42,8 +42,11 @@ void WatchedDevice::forbid(const NamedRange& range) {
 }
 
 std::vector<std::uint8_t> WatchedDevice::content(std::uint64_t offset, std::uint64_t length) {
-  std::vector<std::uint8_t> bytes(length);
+  // The disk gives whole blocks.
+  const std::uint64_t block = geometry().logical_block_size;
+  std::vector<std::uint8_t> bytes((length + block - 1) / block * block);
   require(target::testing::run(ram_->read(offset, bytes)).has_value(), "the disk can be read");
+  bytes.resize(length);
   return bytes;
 }
 

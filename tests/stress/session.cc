@@ -64,13 +64,17 @@ void Session::settle_all() {
 }
 
 void Session::log_out() {
-  iscsi::LogoutRequest pdu;
-  pdu.immediate = true;
-  pdu.initiator_task_tag = next_tag_++;
-  pdu.cmd_sn = cmd_sn_;
-  pdu.exp_stat_sn = exp_stat_sn();
-  wire_->send(pdu);
-  while (!logged_out_) pump(kStepMilliseconds);
+  // A cold reset may end the session before the logout is answered: then there is another one to be logged out.
+  while (!logged_out_) {
+    iscsi::LogoutRequest pdu;
+    pdu.immediate = true;
+    pdu.initiator_task_tag = next_tag_++;
+    pdu.cmd_sn = cmd_sn_;
+    pdu.exp_stat_sn = exp_stat_sn();
+    wire_->send(pdu);
+    const Clock::time_point session = logged_in_;
+    while (!logged_out_ && logged_in_ == session) pump(kStepMilliseconds);
+  }
   if (!wire_->ends_soon()) fail("the connection stays open after a logout");
   settle_all();
   ++storm_.counts.logouts;
