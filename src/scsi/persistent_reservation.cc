@@ -249,7 +249,7 @@ std::vector<std::uint8_t> encode_register_and_move(const MoveParameters& paramet
 }
 
 std::expected<MoveParameters, Sense> decode_register_and_move(ByteView list) {
-  if (list.size() < kMoveTransportIdByte) return std::unexpected(length_error());
+  if (list.size() <= kMoveTransportIdByte) return std::unexpected(length_error());
   if (get_be32(list, kMoveTransportIdLength) != list.size() - kMoveTransportIdByte) {
     return std::unexpected(length_error());
   }

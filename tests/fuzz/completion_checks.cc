@@ -91,7 +91,8 @@ void check_sense(const FuzzCommand& command, const scsi::Sense& sense, const Wat
   }
   if (row == nullptr) {
     require(sense.code == codes::kInvalidOperationCode || sense.code == codes::kInvalidFieldInCdb ||
-                sense.code == codes::kInvalidMessageError,
+                sense.code == codes::kInvalidMessageError ||
+                sense.code == codes::kInvalidFieldInCommandInformationUnit,
             "a command that does not exist is refused as such");
   }
   if (sense.field) {
