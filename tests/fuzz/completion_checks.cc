@@ -91,8 +91,7 @@ void check_sense(const FuzzCommand& command, const scsi::Sense& sense, const Wat
   }
   if (row == nullptr) {
     require(sense.code == codes::kInvalidOperationCode || sense.code == codes::kInvalidFieldInCdb ||
-                sense.code == codes::kInvalidMessageError ||
-                sense.code == codes::kInvalidFieldInCommandInformationUnit,
+                sense.code == codes::kInvalidMessageError || sense.code == codes::kInvalidFieldInCommandInformationUnit,
             "a command that does not exist is refused as such");
   }
   if (sense.field) {
