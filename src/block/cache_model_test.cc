@@ -70,7 +70,9 @@ class Arena {
     std::mt19937_64 random(seed);
     std::size_t cursor = random() % kSectors;
     for (int i = 0; i < count && !::testing::Test::HasFailure(); ++i) {
-      const std::size_t sectors = 1 + random() % (random() % 4 == 0 ? 96 : 16);
+      // Now and then more than is dirty at a time.
+      const std::size_t most = random() % 16 == 0 ? 1500 : random() % 4 == 0 ? 96 : 16;
+      const std::size_t sectors = 1 + random() % most;
       std::size_t first = random() % kSectors;
       if (random() % 2 == 0) first = first % 512;  // where all meet
       if (random() % 3 == 0) first = first / 8 * 8;
