@@ -9,6 +9,7 @@ with everything that goes into it.
 import hashlib
 import os
 import pathlib
+import posixpath
 import re
 import shutil
 import subprocess
@@ -110,7 +111,7 @@ class _Tree:
         if target.exists():
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self._resolve(self.files[name]), target)
+        shutil.copy(self._resolve(name), target)
         with open(target, "rb") as file:
             if file.read(4) != b"\x7fELF":
                 return
@@ -120,12 +121,14 @@ class _Tree:
                 raise vm_cache.CannotFetch(f"{name} needs {library}, which no package in {self.root} has")
             self.add(self.libraries[library])
 
-    def _resolve(self, path):
-        """Follows links within the packages: an absolute one starts at their root."""
+    def _resolve(self, name):
+        """The file behind a name. Links are followed within the packages: an absolute one starts at their root."""
+        path = self.files[name]
         while path.is_symlink():
-            link = os.readlink(path)
-            path = self.root / link.lstrip("/") if link.startswith("/") else path.parent / link
-        return path if path.exists() else self.files[path.relative_to(self.root).as_posix().removeprefix("usr/")]
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(f"/usr/{name}"), os.readlink(path)))
+            name = target.lstrip("/").removeprefix("usr/")
+            path = self.files[name]
+        return path
 
     def add_busybox(self):
         self.add("bin/busybox")
