@@ -14,11 +14,12 @@ ROOMS = {
     "io": {"base"},
     "scsi": {"base"},
     "iscsi": {"base"},
+    "transport": {"base", "io", "iscsi"},
     "block": {"base", "io"},
     "pcie": {"base"},
     "copy": {"base", "io", "block", "pcie"},
-    "target": {"base", "io", "scsi", "iscsi", "block", "pcie", "copy"},
-    "initiator": {"base", "io", "scsi", "iscsi", "block"},
+    "target": {"base", "io", "scsi", "iscsi", "transport", "block", "pcie", "copy"},
+    "initiator": {"base", "io", "scsi", "iscsi", "transport", "block"},
     "attach": {"base", "io", "block"},
 }
 ROOMS["admin"] = set(ROOMS)

@@ -12,8 +12,8 @@
 #include "io/stream.h"
 #include "target/connection.h"
 #include "target/login.h"
-#include "target/pdu_reader.h"
 #include "target/service.h"
+#include "transport/pdu_reader.h"
 
 namespace peerlane::target {
 
@@ -46,7 +46,7 @@ class AcceptedConnection final : private LoginPolicy {
   io::Executor& executor_;
   io::BufferPool& buffers_;
   io::Stream& stream_;
-  PduReader reader_;
+  transport::PduReader reader_;
   Login login_;
   io::Timer login_timer_;
   bool timed_out_ = false;

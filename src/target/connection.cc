@@ -22,7 +22,7 @@ Completion aborted_command(scsi::SenseCode code) {
 
 }  // namespace
 
-Connection::Connection(ConnectionHost& host, io::Executor& executor, io::Stream& stream, PduReader& reader,
+Connection::Connection(ConnectionHost& host, io::Executor& executor, io::Stream& stream, transport::PduReader& reader,
                        std::shared_ptr<Session> session, iscsi::Negotiator negotiator, std::uint16_t cid,
                        iscsi::StatSn stat_sn)
     : host_(host),
@@ -326,7 +326,7 @@ io::Task<Connection::Next> Connection::on_nop_out() {
   answer.lun = pdu->lun;
   answer.initiator_task_tag = pdu->initiator_task_tag;
   answer.data_segment_length = static_cast<std::uint32_t>(size);
-  const SendQueue::Pdu numbered = number(answer, true);
+  const transport::SendQueue::Pdu numbered = number(answer, true);
   if (data) {
     const ByteView bytes = data->bytes();
     out_.push(numbered, bytes, std::move(*data));

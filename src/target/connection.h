@@ -16,9 +16,9 @@
 #include "iscsi/pdu_control.h"
 #include "iscsi/text.h"
 #include "target/discovery.h"
-#include "target/pdu_reader.h"
-#include "target/send_queue.h"
 #include "target/session.h"
+#include "transport/pdu_reader.h"
+#include "transport/send_queue.h"
 
 namespace peerlane::target {
 
@@ -38,7 +38,7 @@ class Connection {
  public:
   /// `stream`'s login is over: `stat_sn` is that of the next response, `negotiator` the login's. The reader has taken
   /// all bytes of the login.
-  Connection(ConnectionHost& host, io::Executor& executor, io::Stream& stream, PduReader& reader,
+  Connection(ConnectionHost& host, io::Executor& executor, io::Stream& stream, transport::PduReader& reader,
              std::shared_ptr<Session> session, iscsi::Negotiator negotiator, std::uint16_t cid, iscsi::StatSn stat_sn);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -107,11 +107,11 @@ class Connection {
 
   /// Gives a PDU its StatSN, ExpCmdSN and MaxCmdSN, and encodes it. `counts`: it uses its StatSN up.
   template <typename P>
-  SendQueue::Pdu number(P pdu, bool counts) {
+  transport::SendQueue::Pdu number(P pdu, bool counts) {
     pdu.stat_sn = counts ? stat_sn_++ : stat_sn_;
     pdu.exp_cmd_sn = session_->window().exp_cmd_sn();
     pdu.max_cmd_sn = session_->window().max_cmd_sn();
-    SendQueue::Pdu encoded;
+    transport::SendQueue::Pdu encoded;
     pdu.encode(encoded.bhs);
     return encoded;
   }
@@ -119,11 +119,11 @@ class Connection {
   ConnectionHost& host_;
   io::Executor& executor_;
   io::Stream& stream_;
-  PduReader& reader_;
+  transport::PduReader& reader_;
   const std::shared_ptr<Session> session_;
   const std::uint16_t cid_;
   iscsi::StatSn stat_sn_;
-  SendQueue out_;
+  transport::SendQueue out_;
   bool closing_ = false;
   std::string why_;
   std::uint32_t transfer_tag_ = 0;

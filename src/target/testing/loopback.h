@@ -16,8 +16,8 @@
 #include "iscsi/pdu.h"
 #include "iscsi/pdu_control.h"
 #include "target/connection.h"
-#include "target/pdu_reader.h"
 #include "target/target_node.h"
+#include "transport/pdu_reader.h"
 
 namespace peerlane::target::testing {
 
@@ -141,7 +141,7 @@ class LoopbackInitiator {
 
  private:
   io::Stream& stream_;
-  PduReader reader_;
+  transport::PduReader reader_;
   std::vector<std::uint8_t> data_;
 };
 
@@ -153,7 +153,7 @@ class Loopback final : public ConnectionHost {
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     target_end_ = std::make_unique<io::SocketStream>(reactor, ends[0]);
     initiator_end_ = std::make_unique<io::SocketStream>(reactor, ends[1]);
-    reader_ = std::make_unique<PduReader>(*target_end_);
+    reader_ = std::make_unique<transport::PduReader>(*target_end_);
     initiator = std::make_unique<LoopbackInitiator>(*initiator_end_);
     LogicalUnitOptions options;
     options.target_name = node_.name();
@@ -213,7 +213,7 @@ class Loopback final : public ConnectionHost {
   TargetNode node_{declaration()};
   std::unique_ptr<io::SocketStream> target_end_;
   std::unique_ptr<io::SocketStream> initiator_end_;
-  std::unique_ptr<PduReader> reader_;
+  std::unique_ptr<transport::PduReader> reader_;
   std::shared_ptr<Session> session_;
   std::unique_ptr<Connection> connection_;
   bool served_ = false;

@@ -1,9 +1,9 @@
-#include "target/pdu_reader.h"
+#include "transport/pdu_reader.h"
 
 #include <algorithm>
 #include <cassert>
 
-namespace peerlane::target {
+namespace peerlane::transport {
 namespace {
 
 /// A digest comes with its least significant byte first (RFC 7143 §13.1).
@@ -80,4 +80,4 @@ io::Task<Result<bool>> PduReader::skip() {
   co_return finished;
 }
 
-}  // namespace peerlane::target
+}  // namespace peerlane::transport

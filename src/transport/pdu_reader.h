@@ -14,7 +14,7 @@
 #include "io/task.h"
 #include "iscsi/pdu.h"
 
-namespace peerlane::target {
+namespace peerlane::transport {
 
 class PduReader {
  public:
@@ -58,4 +58,4 @@ class PduReader {
   Crc32c data_crc_;
 };
 
-}  // namespace peerlane::target
+}  // namespace peerlane::transport

@@ -1,4 +1,4 @@
-#include "target/send_queue.h"
+#include "transport/send_queue.h"
 
 #include <cassert>
 #include <cstring>
@@ -6,7 +6,7 @@
 #include "base/crc32c.h"
 #include "base/limits.h"
 
-namespace peerlane::target {
+namespace peerlane::transport {
 namespace {
 
 constexpr std::size_t kBlockEntries = 64;
@@ -155,4 +155,4 @@ void SendQueue::abandon() {
   recycle(queued_);
 }
 
-}  // namespace peerlane::target
+}  // namespace peerlane::transport

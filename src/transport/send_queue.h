@@ -19,7 +19,7 @@
 #include "io/stream.h"
 #include "iscsi/pdu.h"
 
-namespace peerlane::target {
+namespace peerlane::transport {
 
 class SendQueue final : private io::Deferred {
  public:
@@ -98,4 +98,4 @@ class SendQueue final : private io::Deferred {
   io::Event sent_;
 };
 
-}  // namespace peerlane::target
+}  // namespace peerlane::transport
