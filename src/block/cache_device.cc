@@ -282,12 +282,12 @@ io::Task<Result<void>> CacheDevice::flush_dirty() {
 // --- Changes below the cache ---
 
 io::Task<Result<void>> CacheDevice::unmap(std::uint64_t offset, std::uint64_t length) {
-  auto work = inner().unmap(offset, length);
+  auto work = io::later([this, offset, length] { return inner().unmap(offset, length); });
   return change(offset, length, std::move(work));
 }
 
 io::Task<Result<void>> CacheDevice::write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) {
-  auto work = inner().write_zeroes(offset, length, may_unmap);
+  auto work = io::later([this, offset, length, may_unmap] { return inner().write_zeroes(offset, length, may_unmap); });
   return change(offset, length, std::move(work));
 }
 

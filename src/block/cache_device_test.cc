@@ -44,20 +44,20 @@ class WatchedDevice final : public FilterDevice {
   Capabilities capabilities() const override { return can; }
   Result<bool> refresh_size() override { return std::exchange(shape.size, new_size) != new_size; }
   io::Task<Result<void>> read(std::uint64_t offset, ByteSpan into) override {
-    auto work = FilterDevice::read(offset, into);
+    auto work = io::later([this, offset, into] { return FilterDevice::read(offset, into); });
     return pass(fmt::format("read {}+{}", offset, into.size()), std::move(work));
   }
   io::Task<Result<void>> write(std::uint64_t offset, ByteView from, WriteFlags flags) override {
-    auto work = FilterDevice::write(offset, from, flags);
+    auto work = io::later([this, offset, from, flags] { return FilterDevice::write(offset, from, flags); });
     const char* const fua = flags == WriteFlags::kFua ? " fua" : "";
     return pass(fmt::format("write {}+{}{}", offset, from.size(), fua), std::move(work));
   }
   io::Task<Result<void>> flush() override {
-    auto work = FilterDevice::flush();
+    auto work = io::later([this] { return FilterDevice::flush(); });
     return pass("flush", std::move(work));
   }
   io::Task<Result<void>> unmap(std::uint64_t offset, std::uint64_t length) override {
-    auto work = FilterDevice::unmap(offset, length);
+    auto work = io::later([this, offset, length] { return FilterDevice::unmap(offset, length); });
     return pass(fmt::format("unmap {}+{}", offset, length), std::move(work));
   }
 
@@ -264,7 +264,8 @@ TEST_F(CacheDeviceTest, UnmapAndOthersBelowAreSeen) {
     EXPECT_EQ(seen[512], 0);
 
     const Bytes copied(4096, 5);
-    auto work = disk->write(8192, copied, WriteFlags::kNone);
+    const ByteView from = copied;
+    auto work = io::later([this, from] { return disk->write(8192, from, WriteFlags::kNone); });
     EXPECT_TRUE(run(cache_->around(8192, 4096, std::move(work))));
     EXPECT_EQ(read(8192, 4096)[0], 5);
 

@@ -182,7 +182,8 @@ class Arena {
       testing::fill_sector(from.bytes().subspan(i * kSectorBytes, kSectorBytes), value);
     }
     const SectorModel::Time start = model.begin_write(first, sectors, value);
-    auto work = disk->write(first * kSectorBytes, from.bytes(), WriteFlags::kNone);
+    const ByteView bytes = from.bytes();
+    auto work = io::later([this, first, bytes] { return disk->write(first * kSectorBytes, bytes, WriteFlags::kNone); });
     const auto result = co_await cache->around(first * kSectorBytes, sectors * kSectorBytes, std::move(work));
     model.end_write(first, sectors, start, result.has_value(), !cache->capabilities().volatile_cache);
   }

@@ -1,7 +1,8 @@
 // A disk. Everything in Peerlane is a way to reach one, to offer one, or to move data between two of them.
 //
 // A Device is opened once and used from every reactor at the same time: its operations are started on the reactor that
-// calls them (io::Reactor::current()) and complete there. Operations may run at the same time and complete in any
+// calls them (io::Reactor::current()) and complete there; they may begin when they are called, before they are awaited
+// (io::later puts that off). Operations may run at the same time and complete in any
 // order; who needs an order waits. Offsets and lengths are bytes and multiples of the logical block size, within the
 // size; the caller has checked that (devices assert it). Buffers belong to the caller, stay in place until the
 // operation completes, and are aligned to `memory_alignment()`.
@@ -111,9 +112,9 @@ class Device {
 
   // --- What only filters do something about: they keep data of the device that they wrap ---
 
-  /// Runs `work`, which reads or writes the range by a way of its own below all filters (a direct copy), as one
-  /// operation of this device: before it, what the filters hold of the range is on the device; while it runs, they
-  /// change nothing there; after it, they have forgotten what they held.
+  /// Runs `work`, which reads or writes the range by a way of its own below all filters (a direct copy) and does not
+  /// begin before it is awaited, as one operation of this device: before it, what the filters hold of the range is on
+  /// the device; while it runs, they change nothing there; after it, they have forgotten what they held.
   virtual io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work);
 
   /// Forgets all that is held of the range, since the device has changed below (a reset, a revert to an older state);

@@ -8,6 +8,7 @@
 
 #include <sys/mman.h>
 
+#include "base/asymmetric_fence.h"
 #include "base/sanitizers.h"
 
 namespace peerlane::block {
@@ -105,35 +106,35 @@ io::Task<Result<void>> RamDevice::read(std::uint64_t offset, ByteSpan into) {
   assert(contains(offset, into.size()));
   const OrderedByPeers ordered(memory_.data());
   if (!into.empty()) std::memcpy(into.data(), memory_.data() + offset, into.size());
-  co_return Result<void>();
+  return io::ready(Result<void>());
 }
 
 io::Task<Result<void>> RamDevice::write(std::uint64_t offset, ByteView from, WriteFlags) {
-  if (read_only_) co_return fail(EROFS);
+  if (read_only_) return io::ready(Result<void>(fail(EROFS)));
   assert(contains(offset, from.size()));
   const OrderedByPeers ordered(memory_.data());
   if (!from.empty()) std::memcpy(memory_.data() + offset, from.data(), from.size());
   // After the copy, never before: an unmap of the same page in between would otherwise leave data in a page that is
   // marked as empty. This way round the worst is an empty page that is marked as allocated.
   mark_allocated(offset / kPageBytes, round_up(offset + from.size(), kPageBytes) / kPageBytes);
-  co_return Result<void>();
+  return io::ready(Result<void>());
 }
 
 io::Task<Result<void>> RamDevice::flush() {
-  co_return Result<void>();
+  return io::ready(Result<void>());
 }
 
 io::Task<Result<void>> RamDevice::unmap(std::uint64_t offset, std::uint64_t length) {
-  if (read_only_) co_return fail(EROFS);
+  if (read_only_) return io::ready(Result<void>(fail(EROFS)));
   assert(contains(offset, length));
-  co_return release(offset, length);
+  return io::ready(release(offset, length));
 }
 
 io::Task<Result<void>> RamDevice::write_zeroes(std::uint64_t offset, std::uint64_t length, bool) {
-  if (read_only_) co_return fail(EROFS);
+  if (read_only_) return io::ready(Result<void>(fail(EROFS)));
   assert(contains(offset, length));
   // Nothing is promised about space here, so releasing it is right whether or not the caller asks for that.
-  co_return release(offset, length);
+  return io::ready(release(offset, length));
 }
 
 /// Makes the range read as zeroes and gives its whole pages back to the system.
@@ -157,7 +158,7 @@ Result<void> RamDevice::release(std::uint64_t offset, std::uint64_t length) {
 
 void RamDevice::mark_allocated(std::uint64_t first_page, std::uint64_t end_page) {
   // Keeps the look at the map below from overtaking the data that were just stored (see write).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  light_fence();
   for (std::uint64_t word = first_page / kPagesPerWord; word * kPagesPerWord < end_page; ++word) {
     const std::uint64_t bits = bits_in_word(word, first_page, end_page);
     // Most writes go where something was before: look first, so that cores do not fight for the map's cache lines.
@@ -170,6 +171,7 @@ void RamDevice::mark_unallocated(std::uint64_t first_page, std::uint64_t end_pag
     const std::uint64_t bits = bits_in_word(word, first_page, end_page);
     if ((map_[word].load(std::memory_order_relaxed) & bits) != 0) map_[word].fetch_and(~bits);
   }
+  heavy_fence();  // whoever has not seen this yet, in mark_allocated, has stored its data by now
 }
 
 io::Task<Result<std::vector<Extent>>> RamDevice::allocation(std::uint64_t offset, std::uint64_t length,

@@ -16,6 +16,15 @@ std::optional<TokenBucket> bucket(std::uint64_t rate, std::uint64_t burst) {
   return TokenBucket(rate, burst != 0 ? burst : rate / kDefaultBurst);
 }
 
+/// `begin` is called only then: a device may do what needs no waiting as soon as it is asked.
+template <typename Begin>
+io::Task<Result<void>> run_later(io::Duration delay, Begin begin) {
+  co_await io::sleep(io::Reactor::current(), delay);
+  auto work = begin();
+  auto result = co_await std::move(work);
+  co_return result;
+}
+
 }  // namespace
 
 ThrottleDevice::ThrottleDevice(std::unique_ptr<Device> inner, const ThrottleOptions& options)
@@ -47,56 +56,28 @@ std::optional<io::Duration> ThrottleDevice::admit(std::uint64_t bytes) {
   return wait;
 }
 
-io::Task<Result<void>> ThrottleDevice::refused() {
-  co_return fail(EAGAIN);
+/// Runs the operation that `begin()` starts, when its time has come.
+template <typename Begin>
+io::Task<Result<void>> ThrottleDevice::run(std::uint64_t bytes, Begin begin) {
+  const auto wait = admit(bytes);
+  if (!wait) return io::ready(Result<void>(fail(EAGAIN)));
+  return *wait == io::Duration::zero() ? begin() : run_later(*wait, begin);
 }
 
 io::Task<Result<void>> ThrottleDevice::read(std::uint64_t offset, ByteSpan into) {
-  const auto wait = admit(into.size());
-  if (!wait) return refused();
-  if (*wait == io::Duration::zero()) return inner().read(offset, into);
-  return read_later(*wait, offset, into);
+  return run(into.size(), [this, offset, into] { return inner().read(offset, into); });
 }
 
 io::Task<Result<void>> ThrottleDevice::write(std::uint64_t offset, ByteView from, WriteFlags flags) {
-  const auto wait = admit(from.size());
-  if (!wait) return refused();
-  if (*wait == io::Duration::zero()) return inner().write(offset, from, flags);
-  return write_later(*wait, offset, from, flags);
+  return run(from.size(), [this, offset, from, flags] { return inner().write(offset, from, flags); });
 }
 
 io::Task<Result<void>> ThrottleDevice::unmap(std::uint64_t offset, std::uint64_t length) {
-  const auto wait = admit(0);
-  if (!wait) return refused();
-  auto work = inner().unmap(offset, length);
-  return run_later(*wait, std::move(work));
+  return run(0, [this, offset, length] { return inner().unmap(offset, length); });
 }
 
 io::Task<Result<void>> ThrottleDevice::write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) {
-  const auto wait = admit(0);
-  if (!wait) return refused();
-  auto work = inner().write_zeroes(offset, length, may_unmap);
-  return run_later(*wait, std::move(work));
-}
-
-io::Task<Result<void>> ThrottleDevice::read_later(io::Duration delay, std::uint64_t offset, ByteSpan into) {
-  co_await io::sleep(io::Reactor::current(), delay);
-  // Asked for only now: a device may do what needs no waiting as soon as it is asked.
-  auto result = co_await inner().read(offset, into);
-  co_return result;
-}
-
-io::Task<Result<void>> ThrottleDevice::write_later(io::Duration delay, std::uint64_t offset, ByteView from,
-                                                   WriteFlags flags) {
-  co_await io::sleep(io::Reactor::current(), delay);
-  auto result = co_await inner().write(offset, from, flags);
-  co_return result;
-}
-
-io::Task<Result<void>> ThrottleDevice::run_later(io::Duration delay, io::Task<Result<void>> work) {
-  if (delay != io::Duration::zero()) co_await io::sleep(io::Reactor::current(), delay);
-  auto result = co_await std::move(work);
-  co_return result;
+  return run(0, [this, offset, length, may_unmap] { return inner().write_zeroes(offset, length, may_unmap); });
 }
 
 Statistics ThrottleDevice::statistics() const {

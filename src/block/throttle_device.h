@@ -31,10 +31,8 @@ class ThrottleDevice final : public FilterDevice {
   /// How long an I/O has to wait, which is accounted for; nothing if that is too long.
   std::optional<io::Duration> admit(std::uint64_t bytes);
 
-  io::Task<Result<void>> read_later(io::Duration delay, std::uint64_t offset, ByteSpan into);
-  io::Task<Result<void>> write_later(io::Duration delay, std::uint64_t offset, ByteView from, WriteFlags flags);
-  io::Task<Result<void>> run_later(io::Duration delay, io::Task<Result<void>> work);
-  static io::Task<Result<void>> refused();
+  template <typename Begin>
+  io::Task<Result<void>> run(std::uint64_t bytes, Begin begin);
 
   std::mutex mutex_;
   std::optional<TokenBucket> ios_;

@@ -100,6 +100,13 @@ class BufferPool final : private Deferred {
   /// must have been made for at least limits::kMaxBufferBytes.
   auto allocate(BufferShare& share, std::size_t size) { return Waiter{*this, share, size, {}, {}, nullptr}; }
 
+  /// The same at once; nothing if that would have to wait.
+  std::optional<Buffer> try_allocate(BufferShare& share, std::size_t size) {
+    Waiter waiter = allocate(share, size);
+    if (!waiter.await_ready()) return std::nullopt;
+    return std::move(waiter.buffer);
+  }
+
   /// A buffer of `size` bytes on nobody's share, for what nobody has asked for yet. Nothing when these have their
   /// quarter.
   std::optional<Buffer> set_aside(std::size_t size);

@@ -4,6 +4,10 @@
 // was started; to run something on another reactor, see `io::run_on`. A child that completes without having to wait
 // returns to its parent as a plain call does: no trip through the event loop, no growth of the stack in loops.
 //
+// What often has its result at once need not be a coroutine: a plain function that returns `ready(value)`, or else the
+// Task of a coroutine that does the rest, takes no frame. The hot path is made of such functions. They do their work
+// when they are called, not when they are awaited: await them where you call them, or call them in `later`.
+//
 // Frames come from io/frame_pool.h. Exceptions do not leave a Task: errors are values here, so an exception that
 // reaches the end of a Task ends the program.
 //
@@ -18,7 +22,9 @@
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "io/frame_pool.h"
 
@@ -91,7 +97,7 @@ class [[nodiscard]] Task {
  public:
   using promise_type = detail::Promise<T>;
 
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), value_(std::move(other.value_)) {}
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
   Task& operator=(Task&&) = delete;
@@ -103,7 +109,8 @@ class [[nodiscard]] Task {
   auto operator co_await() && noexcept {
     struct Awaiter {
       std::coroutine_handle<promise_type> child;
-      bool await_ready() const noexcept { return false; }
+      Value& value;
+      bool await_ready() const noexcept { return !child; }
       bool await_suspend(std::coroutine_handle<> parent) const noexcept {
         child.resume();
         if (child.done()) return false;
@@ -111,17 +118,27 @@ class [[nodiscard]] Task {
         child.promise().state = detail::FrameState::kAwaited;
         return true;
       }
-      T await_resume() const { return child.promise().take(); }
+      T await_resume() const {
+        if (child) return child.promise().take();
+        if constexpr (!std::is_void_v<T>) return std::move(*value);
+      }
     };
-    return Awaiter{handle_};
+    return Awaiter{handle_, value_};
   }
 
  private:
+  using Value = std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>>;
+
   friend promise_type;
   friend void spawn(Task<void> task);
+  template <typename U>
+  friend Task<U> ready(U value);
+  friend Task<void> ready();
   explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+  explicit Task(Value value) noexcept : value_(std::move(value)) {}
 
-  std::coroutine_handle<promise_type> handle_;
+  std::coroutine_handle<promise_type> handle_;  // of the coroutine; null if the result is there
+  Value value_;
 };
 
 template <typename T>
@@ -132,10 +149,30 @@ inline Task<void> detail::Promise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<Promise>::from_promise(*this));
 }
 
+/// A task that is done, with this result.
+template <typename T>
+Task<T> ready(T value) {
+  return Task<T>(typename Task<T>::Value(std::move(value)));
+}
+inline Task<void> ready() {
+  return Task<void>(Task<void>::Value());
+}
+
+/// The Task that `make()` gives, which is called only when this one is awaited. `make` holds nothing that it would have
+/// to destroy.
+template <typename Make>
+auto later(Make make) -> decltype(make()) {
+  static_assert(std::is_trivially_destructible_v<Make>);
+  auto task = make();
+  auto result = co_await std::move(task);
+  co_return result;
+}
+
 /// Starts `task` here and now and lets it run to its end by itself. Whoever owns what the task uses must keep that
 /// alive, or count the task in a Gate.
 inline void spawn(Task<void> task) {
   const auto handle = std::exchange(task.handle_, nullptr);
+  if (!handle) return;
   handle.resume();
   if (handle.done()) {
     handle.destroy();

@@ -109,5 +109,42 @@ TEST(Gate, IsDrainedWhenTheLastLeaves) {
   EXPECT_TRUE(drained) << "an empty gate does not make anyone wait";
 }
 
+Task<int> count_call(int& calls) {
+  ++calls;
+  return ready(5);
+}
+
+Task<void> await_it(Task<int> task, int& into) {
+  into = co_await std::move(task);
+}
+
+TEST(Task, OneThatIsReadyGivesItsValue) {
+  int calls = 0;
+  int got = 0;
+  auto task = count_call(calls);
+  EXPECT_EQ(calls, 1);
+  spawn(await_it(std::move(task), got));
+  EXPECT_EQ(got, 5);
+  spawn(ready());
+}
+
+TEST(Task, LaterCallsOnlyWhenItIsAwaited) {
+  int calls = 0;
+  int got = 0;
+  auto task = later([&calls] { return count_call(calls); });
+  EXPECT_EQ(calls, 0);
+  spawn(await_it(std::move(task), got));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(got, 5);
+}
+
+TEST(Task, AReadyValueThatNobodyAwaitsIsFreed) {
+  auto value = std::make_shared<int>(0);
+  {
+    const auto task = ready(value);
+  }
+  EXPECT_EQ(value.use_count(), 1);
+}
+
 }  // namespace
 }  // namespace peerlane::io

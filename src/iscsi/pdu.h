@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <optional>
 #include <span>
@@ -168,7 +169,7 @@ struct ScsiCommand {
     pdu.expected_data_transfer_length = get_be32(in, offset::kWord20);
     pdu.cmd_sn = CmdSn(get_be32(in, offset::kCmdSn));
     pdu.exp_stat_sn = StatSn(get_be32(in, offset::kExpStatSn));
-    std::ranges::copy(in.subspan<offset::kCdb, 16>(), pdu.cdb.begin());
+    std::memcpy(pdu.cdb.data(), in.data() + offset::kCdb, pdu.cdb.size());
     pdu.data_segment_length = header.data_segment_length();
     pdu.total_ahs_words = in[offset::kTotalAhsLength];
     if (pdu.attribute > Attribute::kAca) [[unlikely]] {
@@ -193,7 +194,7 @@ struct ScsiCommand {
     put_be32(out, offset::kWord20, expected_data_transfer_length);
     put_be32(out, offset::kCmdSn, cmd_sn.value);
     put_be32(out, offset::kExpStatSn, exp_stat_sn.value);
-    std::ranges::copy(cdb, out.subspan<offset::kCdb, 16>().begin());
+    std::memcpy(out.data() + offset::kCdb, cdb.data(), cdb.size());
   }
 };
 

@@ -69,9 +69,15 @@ void Connection::request_logout() {
 
 io::Task<void> Connection::serve() {
   timer_.arm_after(kWatchInterval);
-  for (;;) {
-    const Next next = co_await read_one();
-    if (next == Next::kStop) break;
+  Next next = Next::kGoOn;
+  while (next == Next::kGoOn && !closing_) {
+    co_await out_.wait_for_room();
+    auto read = co_await reader_.next();
+    if (read) {
+      next = co_await dispatch();
+    } else {
+      next = lost(read.error());
+    }
   }
   timer_.disarm();
   close("");
@@ -103,20 +109,13 @@ Connection::Next Connection::lost(const Error& error) {
 
 // --- Reading ---
 
-io::Task<Connection::Next> Connection::read_one() {
-  co_await out_.wait_for_room();
-  auto read = co_await reader_.next();
-  if (!read) co_return lost(read.error());
+/// Handles the PDU whose headers have been read.
+io::Task<Connection::Next> Connection::dispatch() {
   heard_ = executor_.now();
   if (reader_.data_left() > session_->parameters().our_max_recv_data_segment_length) {
     close(fmt::format("a data segment of {} bytes exceeds MaxRecvDataSegmentLength", reader_.data_left()));
-    co_return Next::kStop;
+    return io::ready(Next::kStop);
   }
-  const Next next = co_await dispatch();
-  co_return closing_ ? Next::kStop : next;
-}
-
-io::Task<Connection::Next> Connection::dispatch() {
   switch (reader_.header().opcode()) {
     case iscsi::Opcode::kScsiCommand:
       return on_scsi_command();
@@ -150,10 +149,6 @@ bool Connection::take_number(bool immediate, iscsi::CmdSn cmd_sn) {
 /// A request that became no task gives its place in the window back.
 void Connection::done_with_number(bool immediate) {
   if (!immediate) session_->window().complete();
-}
-
-io::Task<Connection::Next> Connection::go_on() {
-  co_return Next::kGoOn;
 }
 
 io::Task<Connection::Next> Connection::skip_data() {
@@ -214,10 +209,15 @@ io::Task<Connection::Next> Connection::on_scsi_command() {
   }
   IscsiTask& task = session_->new_task();
   task.begin(*this, *pdu, ahs->extended_cdb);
-  const bool has_data = pdu->data_segment_length != 0;
-  if (has_data) task.begin_data();
-  session_->start(task);
-  return has_data ? bring_in_data(task, pdu->final) : go_on();
+  if (pdu->data_segment_length == 0) {
+    session_->start(task);
+    return io::ready(Next::kGoOn);
+  }
+  task.begin_data();
+  // If all data of the command have arrived, the device server finds them there and does not wait.
+  const bool start = reader_.all_here() && task.make_room_for_all(reader_.data_left());
+  if (!start) session_->start(task);
+  return bring_in_data(task, pdu->final, start);
 }
 
 io::Task<Connection::Next> Connection::on_data_out() {
@@ -237,8 +237,9 @@ io::Task<Connection::Next> Connection::on_data_out() {
   return bring_in_data(*task, pdu->final);
 }
 
-/// Receives the data segment of a PDU straight into the buffer that the device server waits with, if it does.
-io::Task<Connection::Next> Connection::bring_in_data(IscsiTask& task, bool final) {
+/// Receives the data segment of a PDU straight into the buffer that the device server waits with, if it does. `start`:
+/// the task begins after that.
+io::Task<Connection::Next> Connection::bring_in_data(IscsiTask& task, bool final, bool start) {
   bool intact = true;
   Result<void> got;
   while (reader_.data_left() != 0 && got) {
@@ -260,7 +261,11 @@ io::Task<Connection::Next> Connection::bring_in_data(IscsiTask& task, bool final
   }
   if (!got || !intact) task.fail(aborted_command(scsi::sense_codes::kProtocolServiceCrcError));
   task.end_data(final);
-  session_->settle(task);
+  if (start) {
+    session_->start(task);
+  } else {
+    session_->settle(task);
+  }
   if (!got) co_return lost(got.error());
   if (!intact) {
     // At error recovery level 0 the task ends with CHECK CONDITION (RFC 7143 §7.8); Reject tells the initiator why.

@@ -71,7 +71,6 @@ class Connection {
   enum class Next : bool { kStop, kGoOn };
 
   // Reading (connection.cc)
-  io::Task<Next> read_one();
   io::Task<Next> dispatch();
   io::Task<Next> on_scsi_command();
   io::Task<Next> on_data_out();
@@ -79,10 +78,9 @@ class Connection {
   io::Task<Next> on_text();
   io::Task<Next> on_task_management();
   io::Task<Next> on_logout();
-  io::Task<Next> bring_in_data(IscsiTask& task, bool final);
+  io::Task<Next> bring_in_data(IscsiTask& task, bool final, bool start = false);
   io::Task<Next> skip_data();
   io::Task<Next> reject(iscsi::RejectReason reason, const char* what);
-  io::Task<Next> go_on();
   Next lost(const Error& error);
   bool take_number(bool immediate, iscsi::CmdSn cmd_sn);
   void done_with_number(bool immediate);

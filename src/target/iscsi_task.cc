@@ -95,6 +95,13 @@ const char* IscsiTask::accept(const iscsi::DataOut& pdu) {
   return nullptr;
 }
 
+bool IscsiTask::make_room_for_all(std::size_t size) {
+  if (size != data_out_length_ || size > limits::kMaxBufferBytes) return false;
+  auto buffer = session_.buffers().try_allocate(session_.share(), size);
+  if (buffer) early_ = std::move(*buffer);
+  return buffer.has_value();
+}
+
 ByteSpan IscsiTask::next_place(std::size_t most) {
   if (aborted() || completion_.has_value()) return {};
   const std::uint32_t want_end = want_offset_ + static_cast<std::uint32_t>(want_.size());
@@ -163,6 +170,14 @@ void IscsiTask::ask_for_data() {
 
 io::Task<std::optional<io::Buffer>> IscsiTask::receive(std::uint64_t offset, std::size_t length) {
   assert(offset == taken_ && offset + length <= data_out_length_);
+  if (taken_ != 0 || pinned_ || early_end_ != length || early_.size() != length || aborted()) {
+    return receive_later(offset, length);
+  }
+  taken_ = early_end_;
+  return io::ready(std::optional(std::move(early_)));
+}
+
+io::Task<std::optional<io::Buffer>> IscsiTask::receive_later(std::uint64_t offset, std::size_t length) {
   auto buffer = co_await allocate(length);
   if (!buffer) co_return std::nullopt;
   // Early data of a PDU that is still being brought in have their place already, but are not all there.
@@ -187,7 +202,12 @@ io::Task<void> IscsiTask::abort_tasks_of(std::vector<NexusName> nexuses, const L
 }
 
 io::Task<std::optional<io::Buffer>> IscsiTask::allocate(std::size_t size) {
-  if (aborted()) co_return std::nullopt;
+  if (aborted()) return io::ready(std::optional<io::Buffer>());
+  auto buffer = session_.buffers().try_allocate(session_.share(), size);
+  return buffer ? io::ready(std::move(buffer)) : allocate_later(size);
+}
+
+io::Task<std::optional<io::Buffer>> IscsiTask::allocate_later(std::size_t size) {
   // What is held back for the status must not stay while this waits: many tasks doing so would wait for each other.
   flush_held(false, nullptr);
   io::Buffer buffer = co_await session_.buffers().allocate(session_.share(), size);

@@ -83,6 +83,10 @@ class IscsiTask final : public Command {
   void begin_data() { pinned_ = true; }
   void end_data(bool final);
 
+  /// Makes room for data that come before the device server waits for them, if the command has no more than these
+  /// `size` bytes and the room is there at once.
+  bool make_room_for_all(std::size_t size);
+
   /// Where the next data go, `most` bytes or fewer. Empty: the task has no use for them, or there is no room for what
   /// nobody has asked for, and it has failed; they are to be skipped.
   ByteSpan next_place(std::size_t most);
@@ -119,6 +123,8 @@ class IscsiTask final : public Command {
     std::uint32_t count = 0;
   };
 
+  io::Task<std::optional<io::Buffer>> allocate_later(std::size_t size);
+  io::Task<std::optional<io::Buffer>> receive_later(std::uint64_t offset, std::size_t length);
   void ask_for_data();
   std::size_t take_early(ByteSpan into);
   void flush_held(bool last, const Residual* with_status);

@@ -55,10 +55,6 @@ SavedState saved_state(const LogicalUnitOptions& options, std::string_view what,
   return {options.state, fmt::format("{}-{:016x}", what, identity.naa)};
 }
 
-io::Task<Completion> completed(Completion completion) {
-  co_return completion;
-}
-
 /// Runs a command that needs no waiting but for a buffer for its parameter data.
 io::Task<Completion> answer(CommandContext context) {
   const CommandDescription& description = context.description;
@@ -143,9 +139,9 @@ io::Task<Completion> LogicalUnit::execute(ItlNexus& nexus, Command& command) {
     case TaskSet::Entrance::kDormant:
       return perform_in_turn(nexus, command);
     case TaskSet::Entrance::kAcaActive:
-      return completed({scsi::Status::kAcaActive, std::nullopt});
+      return io::ready(Completion{scsi::Status::kAcaActive, std::nullopt});
     case TaskSet::Entrance::kNoAca:
-      return completed(Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidMessageError)));
+      return io::ready(Completion::check(scsi::illegal_request(scsi::sense_codes::kInvalidMessageError)));
   }
   return perform(nexus, command);
 }
@@ -159,14 +155,14 @@ io::Task<Completion> LogicalUnit::perform_in_turn(ItlNexus& nexus, Command& comm
 
 io::Task<Completion> LogicalUnit::perform(ItlNexus& nexus, Command& command) {
   const auto found = find_command(command.cdb());
-  if (!found) return completed(Completion::check(found.error()));
+  if (!found) return io::ready(Completion::check(found.error()));
   const CommandDescription& description = **found;
   CommandContext context{*this, nexus, command, description, {}};
-  if (const auto refused = check_command(context)) return completed(*refused);
+  if (const auto refused = check_command(context)) return io::ready(*refused);
   if (description.work != nullptr) return description.work(context);
   if (description.direction != DataDirection::kNone) return answer(context);
   const Answer done = description.answer(context, {});
-  return completed(done ? Completion::good() : Completion::check(done.error()));
+  return io::ready(done ? Completion::good() : Completion::check(done.error()));
 }
 
 void LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {

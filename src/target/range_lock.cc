@@ -1,13 +1,36 @@
 #include "target/range_lock.h"
 
 #include <algorithm>
+#include <bitset>
 
 namespace peerlane::target {
 
+/// The lowest number that no other living thread has; kSlots if all are taken.
+class RangeLock::ThreadNumber {
+ public:
+  ThreadNumber() {
+    const std::lock_guard lock(mutex_);
+    while (value_ < kSlots && taken_[value_]) ++value_;
+    if (value_ < kSlots) taken_[value_] = true;
+  }
+  ~ThreadNumber() {
+    const std::lock_guard lock(mutex_);
+    if (value_ < kSlots) taken_[value_] = false;
+  }
+  ThreadNumber(const ThreadNumber&) = delete;
+  ThreadNumber& operator=(const ThreadNumber&) = delete;
+
+  std::size_t value() const { return value_; }
+
+ private:
+  static inline std::mutex mutex_;
+  static inline std::bitset<kSlots> taken_;
+  std::size_t value_ = 0;
+};
+
 std::size_t RangeLock::own_slot() {
-  static std::atomic<std::size_t> threads{0};
-  thread_local const std::size_t slot = threads.fetch_add(1, std::memory_order_relaxed) % kSlots;
-  return slot;
+  thread_local const ThreadNumber number;
+  return number.value();
 }
 
 void RangeLock::enlist(Pass& pass) {
@@ -15,14 +38,17 @@ void RangeLock::enlist(Pass& pass) {
   pass.previous_ = last_;
   (last_ != nullptr ? last_->next_ : first_) = &pass;
   last_ = &pass;
-  if (pass.mode_ == Mode::kExclusive) exclusive_.fetch_add(1, std::memory_order_seq_cst);
+  if (pass.mode_ == Mode::kExclusive) {
+    exclusive_.fetch_add(1, std::memory_order_relaxed);
+    heavy_fence();
+  }
 }
 
 void RangeLock::leave(Pass& pass) {
   const std::lock_guard lock(mutex_);
   (pass.previous_ != nullptr ? pass.previous_->next_ : first_) = pass.next_;
   (pass.next_ != nullptr ? pass.next_->previous_ : last_) = pass.previous_;
-  if (pass.mode_ == Mode::kExclusive) exclusive_.fetch_sub(1, std::memory_order_seq_cst);
+  if (pass.mode_ == Mode::kExclusive) exclusive_.fetch_sub(1, std::memory_order_release);
 }
 
 bool RangeLock::grant(Pass& pass) {
@@ -38,7 +64,7 @@ bool RangeLock::grant(Pass& pass) {
   }
   // Those that were let in before this pass was in the queue are not in it: all of them have to leave first, wherever
   // they are on the disk. No further one is let in while this waits.
-  const auto occupied = [](const Slot& slot) { return slot.inside.load(std::memory_order_seq_cst) != 0; };
+  const auto occupied = [](const Slot& slot) { return slot.inside.load(std::memory_order_acquire) != 0; };
   if (pass.mode_ == Mode::kExclusive && std::ranges::any_of(slots_, occupied)) return false;
   pass.granted_ = true;
   return true;

@@ -5,8 +5,9 @@
 //     while (!pass.granted()) ...let others run...
 //     ...access the disk...                                              // until the pass goes out of scope
 //
-// While nobody asks for a range of his own, a pass costs its thread an addition to a counter that no other thread
-// writes, and a look at one that nobody changes. As soon as somebody does, all passes queue up in the order in which
+// While nobody asks for a range of his own, a pass costs its thread a store to a counter that no other thread writes,
+// and a look at one that nobody changes: no locked instruction, which would wait for the data of a write to leave the
+// processor. As soon as somebody does, all passes queue up in the order in which
 // they come, and each waits for those before it that overlap it, if either wants the range for itself; nobody starves.
 //
 // Thread-safe. A pass is held around accesses to the disk only, never while an initiator is waited for, so each is let
@@ -17,6 +18,8 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+
+#include "base/asymmetric_fence.h"
 
 namespace peerlane::target {
 
@@ -37,7 +40,7 @@ class RangeLock {
     /// Lets go of the range, or stops waiting for it.
     ~Pass() {
       if (slot_ != nullptr) {
-        slot_->fetch_sub(1, std::memory_order_release);
+        slot_->store(slot_->load(std::memory_order_relaxed) - 1, std::memory_order_release);
       } else {
         lock_.leave(*this);
       }
@@ -65,11 +68,12 @@ class RangeLock {
   RangeLock& operator=(const RangeLock&) = delete;
 
  private:
-  static constexpr std::size_t kSlots = 32;  // threads beyond this many share them
+  static constexpr std::size_t kSlots = 128;  // the passes of threads beyond this many queue up, always
   struct alignas(64) Slot {
     std::atomic<std::uint32_t> inside{0};
   };
 
+  class ThreadNumber;
   static std::size_t own_slot();
   void enlist(Pass& pass);
   void leave(Pass& pass);
@@ -83,12 +87,16 @@ class RangeLock {
 };
 
 // Either this sees that somebody wants a range for himself, or he sees that this is inside: both write first and then
-// look, in an order that all threads agree on.
+// look, with a fence between.
 inline bool RangeLock::Pass::enter_at_once() {
-  std::atomic<std::uint32_t>& inside = lock_.slots_[own_slot()].inside;
-  inside.fetch_add(1, std::memory_order_seq_cst);
-  if (lock_.exclusive_.load(std::memory_order_seq_cst) != 0) {
-    inside.fetch_sub(1, std::memory_order_release);
+  const std::size_t own = own_slot();
+  if (own == kSlots) return false;
+  std::atomic<std::uint32_t>& inside = lock_.slots_[own].inside;
+  const std::uint32_t before = inside.load(std::memory_order_relaxed);
+  inside.store(before + 1, std::memory_order_relaxed);
+  light_fence();
+  if (lock_.exclusive_.load(std::memory_order_acquire) != 0) {
+    inside.store(before, std::memory_order_release);
     return false;
   }
   slot_ = &inside;

@@ -27,7 +27,10 @@ class PduReader {
 
   /// Reads the next PDU's headers; the data segment of the one before has been read whole. Errors: the stream's;
   /// EBADMSG for a wrong header digest, after which nothing that follows can be trusted.
-  io::Task<Result<void>> next();
+  io::Task<Result<void>> next() {
+    const std::size_t size = headers_size();
+    return size != 0 && stream_.buffered().size() >= size ? io::ready(take_headers(size)) : wait_for_headers();
+  }
 
   /// The headers read last; valid until next().
   iscsi::BhsView bhs() const { return bhs_; }
@@ -36,6 +39,11 @@ class PduReader {
 
   /// What is left of the data segment, in bytes.
   std::size_t data_left() const { return data_left_; }
+
+  /// Whether all of that has arrived: read() and finish() will not wait. May be false although it has.
+  bool all_here() const {
+    return stream_.buffered().size() >= data_left_ + padding_ + (data_digest_ ? iscsi::kDigestBytes : 0);
+  }
 
   /// Reads the next `into.size()` bytes of the data segment, at most data_left().
   io::Task<Result<void>> read(ByteSpan into);
@@ -47,6 +55,15 @@ class PduReader {
   io::Task<Result<bool>> skip();
 
  private:
+  std::size_t headers_size() const;
+  io::Task<Result<void>> wait_for_headers();
+  Result<void> take_headers(std::size_t size);
+  void count_read(ByteView bytes);
+  io::Task<Result<void>> read_rest(ByteSpan into);
+  bool take_tail(std::size_t size);
+  io::Task<Result<bool>> wait_for_tail(std::size_t size);
+  io::Task<Result<bool>> skip_all();
+
   io::Stream& stream_;
   bool header_digest_ = false;
   bool data_digest_ = false;

@@ -142,8 +142,8 @@ io::Task<void> SendQueue::send_all() {
   sent_.wake_all();
 }
 
-io::Task<void> SendQueue::wait_for_room() {
-  while (!failed_ && queued_count_ > limits::kSendQueuePdus) co_await sent_;
+io::Task<void> SendQueue::become_room() {
+  while (!has_room()) co_await sent_;
 }
 
 io::Task<void> SendQueue::drain() {

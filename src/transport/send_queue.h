@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "io/buffer_pool.h"
 #include "io/event.h"
 #include "io/executor.h"
@@ -47,7 +48,7 @@ class SendQueue final : private io::Deferred {
   static constexpr std::size_t kSmallDataBytes = 256;
 
   /// Waits while more is queued than a peer that reads what it is sent can cause (limits::kSendQueuePdus).
-  io::Task<void> wait_for_room();
+  io::Task<void> wait_for_room() { return has_room() ? io::ready() : become_room(); }
 
   /// Waits until everything that is queued now has been sent, or sending has failed.
   io::Task<void> drain();
@@ -75,6 +76,8 @@ class SendQueue final : private io::Deferred {
     Entry* pop_front();
   };
 
+  bool has_room() const { return failed_ || queued_count_ <= limits::kSendQueuePdus; }
+  io::Task<void> become_room();
   void run_deferred() override;
   io::Task<void> send_all();
   void gather();
