@@ -111,6 +111,10 @@ void send_answer(Command& command, const CommandDescription& description, io::Bu
 /// What the disk was doing when it failed.
 enum class MediumAccess : std::uint8_t { kRead, kWrite };
 
+/// The deferred error (SPC-4 §4.5.6) for one of the block device in a write or flush that no command waited for: which
+/// blocks it was about is not known.
+scsi::Sense deferred_failure(const Error& error);
+
 /// The completion for an error of the block device while it accessed the blocks from `lba` on.
 Completion device_failure(const Error& error, MediumAccess access, scsi::Lba lba);
 

@@ -52,6 +52,17 @@ Completion device_failure(const Error& error, MediumAccess access, scsi::Lba lba
   return Completion::check(sense);
 }
 
+scsi::Sense deferred_failure(const Error& error) {
+  const Completion failure = device_failure(error, MediumAccess::kWrite, {});
+  scsi::Sense sense = failure.sense.value_or(scsi::Sense{});
+  if (!failure.sense) {
+    sense.key = scsi::SenseKey::kHardwareError;
+    sense.code = codes::kInternalTargetFailure;
+  }
+  sense.information.reset();
+  return sense;
+}
+
 io::Task<std::optional<Completion>> wait_for(CommandContext context, RangeLock::Pass& pass) {
   std::optional<Completion> refused;
   for (unsigned looks = 0; !refused && !pass.granted(); ++looks) {

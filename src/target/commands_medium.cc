@@ -28,15 +28,7 @@ constexpr std::uint8_t kStart = 0x01;
 io::Task<void> flush_later(LogicalUnit& unit, Background::Pass work) {
   const Background::Pass going_on(std::move(work));
   auto flushed = co_await unit.device().flush();
-  if (flushed) co_return;
-  const Completion failure = device_failure(flushed.error(), MediumAccess::kWrite, {});
-  scsi::Sense sense = failure.sense.value_or(scsi::Sense{});
-  if (!failure.sense) {
-    sense.key = scsi::SenseKey::kHardwareError;
-    sense.code = scsi::sense_codes::kInternalTargetFailure;
-  }
-  sense.information.reset();  // which blocks it was about is not known
-  unit.condition().defer(sense);
+  if (!flushed) unit.condition().defer(deferred_failure(flushed.error()));
 }
 
 /// Reads blocks so that they are in memory when they are asked for. Whether that succeeds is of no consequence.

@@ -284,7 +284,7 @@ TEST_F(ModeTest, DescriptorSense) {
   EXPECT_FALSE(unit->descriptor_sense());
   expect_good(select_6(control_page(true, false)));
   EXPECT_TRUE(unit->descriptor_sense());
-  unit->reset(codes::kBusDeviceReset, nullptr);
+  io::spawn(unit->reset(codes::kBusDeviceReset, nullptr));
   EXPECT_FALSE(unit->descriptor_sense());
 }
 
@@ -338,7 +338,7 @@ TEST_F(ModeTest, SavedValuesSurviveAResetAndARestart) {
   EXPECT_EQ(store.saves, 1u);
   EXPECT_FALSE(caching(Control::kSaved).write_cache);
   EXPECT_FALSE(control(Control::kSaved).descriptor_sense);
-  unit->reset(codes::kBusDeviceReset, nexus.get());
+  io::spawn(unit->reset(codes::kBusDeviceReset, nexus.get()));
   EXPECT_FALSE(caching().write_cache);
   EXPECT_FALSE(control().descriptor_sense);
 
@@ -524,6 +524,27 @@ TEST_F(ModeTest, PagesFitTheirBuffers) {
     EXPECT_EQ(out[size], 0xee);
     EXPECT_EQ(scsi::first_mode_page(out)->code, page.code);
   }
+}
+
+TEST_F(ModeTest, AResetThatSwitchesTheWriteCacheOffBringsDownWhatWasWritten) {
+  start_cached(kept());
+  expect_good(select_6(caching_page(false), 0x11));  // saved: off
+  expect_good(select_6(caching_page(true)));
+  device->log.clear();
+  io::spawn(unit->reset(codes::kBusDeviceReset, nexus.get()));
+  EXPECT_FALSE(unit->write_cache());
+  EXPECT_EQ(device->log, std::vector<std::string>{"flush"});
+  io::spawn(unit->reset(codes::kBusDeviceReset, nexus.get()));  // it was off
+  EXPECT_EQ(device->log.size(), 1u);
+
+  expect_good(select_6(caching_page(true)));
+  device->flush_error = EIO;
+  io::spawn(unit->reset(codes::kBusDeviceReset, nexus.get()));
+  auto command = FakeCommand({0, 0, 0, 0, 0, 0});
+  const Completion told = execute(command);
+  ASSERT_TRUE(told.sense);
+  EXPECT_TRUE(told.sense->deferred);
+  EXPECT_EQ(told.sense->code, codes::kWriteError);
 }
 
 }  // namespace

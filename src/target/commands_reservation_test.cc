@@ -283,7 +283,7 @@ TEST_F(ReservationTest, ReserveEndsWhenTheInitiatorPortComesAnew) {
 TEST_F(ReservationTest, ReserveEndsWithAReset) {
   start_two();
   expect_good(run(*a, bare(0x16)));
-  unit->reset(codes::kBusDeviceReset, nullptr);
+  io::spawn(unit->reset(codes::kBusDeviceReset, nullptr));
   expect_check(run(*b, read_one()), SenseKey::kUnitAttention, codes::kBusDeviceReset);
   expect_good(run(*b, read_one()));
 }
@@ -292,7 +292,7 @@ TEST_F(ReservationTest, PersistentReservationsSurviveAReset) {
   start_two();
   expect_good(register_key(*a, 1));
   expect_good(reserve(*a, 1, ReservationType::kExclusiveAccess));
-  unit->reset(codes::kBusDeviceReset, nullptr);
+  io::spawn(unit->reset(codes::kBusDeviceReset, nullptr));
   expect_check(run(*b, read_one()), SenseKey::kUnitAttention, codes::kBusDeviceReset);
   expect_conflict(run(*b, read_one()));
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/limits.h"
@@ -120,9 +121,12 @@ io::Task<void> run_sanitize(LogicalUnit& unit, io::Executor& executor, Backgroun
   // Initiators find out by asking that it has begun, and may take one that ends too soon for one that never began.
   while (executor.now() < least && !work.stopping()) co_await io::sleep(executor, kAskAgain);
   unit.condition().end_sanitize(success);
+  // If this fails, a restart will say that the operation has failed: to do it again does no harm.
+  auto recorded = co_await unit.sanitize_record().save(unit.condition(), executor);
   *told = success;
-  log::info("unit {} of {}: sanitize operation {}", unit.identity().serial, unit.identity().target_name,
-            success ? "completed" : "failed");
+  log::info("unit {} of {}: sanitize operation {}{}", unit.identity().serial, unit.identity().target_name,
+            success ? "completed" : "failed",
+            recorded ? std::string() : ", which could not be recorded: " + recorded.error().text());
 }
 
 /// Receives the parameter list of OVERWRITE and makes of it what is to be done.
@@ -156,13 +160,22 @@ io::Task<Overwrite> receive_overwrite(CommandContext context, std::size_t length
   co_return result;
 }
 
-Completion exit_failure_mode(CommandContext context) {
+Completion not_recorded() {
+  scsi::Sense sense;
+  sense.key = scsi::SenseKey::kHardwareError;
+  sense.code = scsi::sense_codes::kInternalTargetFailure;
+  return Completion::check(sense);
+}
+
+io::Task<Completion> exit_failure_mode(CommandContext context) {
   UnitCondition& condition = context.unit.condition();
   if (condition.sanitize_failed() && !condition.failure_unrestricted()) {
-    return Completion::check(scsi::invalid_field_in_cdb(1, kServiceActionBit));
+    co_return Completion::check(scsi::invalid_field_in_cdb(1, kServiceActionBit));
   }
+  if (!condition.sanitize_failed()) co_return Completion::good();
   condition.forget_sanitize_failure();
-  return Completion::good();
+  auto recorded = co_await context.unit.sanitize_record().save(condition, context.command.executor());
+  co_return recorded ? Completion::good() : not_recorded();
 }
 
 }  // namespace
@@ -173,7 +186,10 @@ io::Task<Completion> sanitize(CommandContext context) {
   if (action != scsi::kSanitizeOverwrite && length != 0) {
     co_return Completion::check(scsi::invalid_field_in_cdb(scsi::kSanitizeParameterListLength));
   }
-  if (action == scsi::kSanitizeExitFailureMode) co_return exit_failure_mode(context);
+  if (action == scsi::kSanitizeExitFailureMode) {
+    const Completion left = co_await exit_failure_mode(context);
+    co_return left;
+  }
 
   UnitCondition& condition = context.unit.condition();
   const bool unrestricted = (context.cdb()[1] & scsi::kSanitizeUnrestricted) != 0;
@@ -191,6 +207,12 @@ io::Task<Completion> sanitize(CommandContext context) {
   auto work = context.unit.background().enter();
   if (!work) co_return Completion{scsi::Status::kBusy, std::nullopt};
   if (!condition.begin_sanitize(unrestricted)) co_return Completion{scsi::Status::kBusy, std::nullopt};
+  // From here on a crash must not hide that the disk holds a mixture.
+  auto recorded = co_await context.unit.sanitize_record().save(condition, executor);
+  if (!recorded) {
+    condition.end_sanitize(false);
+    co_return not_recorded();
+  }
   const Outcome outcome = std::make_shared<std::optional<bool>>();
   io::spawn(run_sanitize(context.unit, executor, std::move(*work), std::move(overwrite.what), outcome));
   if ((context.cdb()[1] & scsi::kSanitizeImmediate) != 0) co_return Completion::good();

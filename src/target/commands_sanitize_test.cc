@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
+#include "target/testing/fake_state_store.h"
 #include "target/testing/unit_fixture.h"
 
 namespace peerlane::target {
@@ -116,7 +117,7 @@ TEST_F(SanitizeTest, AnAbortDoesNotEndIt) {
   command.aborted_after(0);
   while (!result) ASSERT_TRUE(executor().run_one());
   EXPECT_TRUE(unit->condition().sanitizing());
-  unit->reset(codes::kBusDeviceReset, nullptr);
+  io::spawn(unit->reset(codes::kBusDeviceReset, nullptr));
   EXPECT_TRUE(unit->condition().sanitizing());
 }
 
@@ -201,6 +202,77 @@ TEST_F(SanitizeTest, TheEndOfTheServiceBreaksItOff) {
   EXPECT_LT(executor().now() - began, limits::kSanitizeLeast);
   EXPECT_TRUE(unit->background().stop(std::chrono::steady_clock::now()));
   EXPECT_TRUE(unit->condition().sanitize_failed());
+}
+
+class SanitizeRestartTest : public SanitizeTest {
+ protected:
+  void start_kept() {
+    nexus.reset();
+    unit.reset();
+    prepare();
+    LogicalUnitOptions options;
+    options.state = &store;
+    start(options);
+    ASSERT_TRUE(unit->load_state());
+  }
+  /// As if the service had been killed now: what is kept comes back in a new life, and nothing else.
+  void crash() {
+    const auto kept = store.kept;
+    executor().run_all();
+    store.kept = kept;
+    start_kept();
+  }
+  void expect_failed() {
+    expect_check(execute(test_unit_ready()), SenseKey::kMediumError, codes::kSanitizeCommandFailed);
+  }
+
+  testing::FakeStateStore store;
+};
+
+TEST_F(SanitizeRestartTest, OneThatACrashBreaksOffHasFailed) {
+  start_kept();
+  expect_good(execute(sanitize(kBlockErase | kImmediate)));
+  EXPECT_TRUE(unit->condition().sanitizing());
+  crash();
+  expect_failed();
+  expect_check(execute(sanitize(kExitFailureMode)), SenseKey::kIllegalRequest, codes::kInvalidFieldInCdb);
+  expect_good(execute(sanitize(kBlockErase)));
+  crash();
+  expect_good(execute(test_unit_ready()));
+}
+
+TEST_F(SanitizeRestartTest, AnUnrestrictedFailureIsLeftForGood) {
+  start_kept();
+  expect_good(execute(sanitize(kBlockErase | kImmediate | kUnrestricted)));
+  crash();
+  expect_failed();
+  store.save_error = EIO;
+  expect_check(execute(sanitize(kExitFailureMode)), SenseKey::kHardwareError, codes::kInternalTargetFailure);
+  store.save_error.reset();
+  crash();
+  expect_failed();
+  expect_good(execute(sanitize(kExitFailureMode)));
+  crash();
+  expect_good(execute(test_unit_ready()));
+}
+
+TEST_F(SanitizeRestartTest, WhatCannotBeRecordedIsNotBegun) {
+  start_kept();
+  fill(0, 8, 0x11);
+  store.save_error = EIO;
+  expect_check(execute(sanitize(kBlockErase)), SenseKey::kHardwareError, codes::kInternalTargetFailure);
+  EXPECT_EQ(contents(0, 8), repeated(8 * 512, 0x11));
+}
+
+TEST_F(SanitizeRestartTest, ADamagedRecordIsNotTakenForNone) {
+  start_kept();
+  expect_good(execute(sanitize(kBlockErase)));
+  ASSERT_EQ(store.kept.size(), 1u);
+  for (const char* const text : {"", "{}", R"({"version":2,"unfinished":false,"unrestricted":false})",
+                                 R"({"version":1,"unfinished":1,"unrestricted":false})"}) {
+    store.kept.begin()->second = text;
+    EXPECT_FALSE(unit->load_state()) << text;
+  }
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUni
       read_only_(options.read_only || capabilities_.read_only),
       identity_(make_identity(options, device_->identity())),
       blocks_(device_->geometry().size / block_size_),
+      sanitize_record_(saved_state(options, "sanitize", identity_)),
       modes_(default_modes(options, capabilities_), changeable_modes(options, capabilities_),
              saved_state(options, "mode", identity_)),
       port_groups_(options.port_groups),
@@ -95,6 +96,7 @@ Result<void> LogicalUnit::load_state() {
   auto loaded = modes_.load();
   if (loaded) loaded = information_.load();
   if (loaded) loaded = reservations_.load();
+  if (loaded) loaded = sanitize_record_.load(condition_);
   return loaded;
 }
 
@@ -165,11 +167,15 @@ io::Task<Completion> LogicalUnit::perform(ItlNexus& nexus, Command& command) {
   return io::ready(done ? Completion::good() : Completion::check(done.error()));
 }
 
-void LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {
+io::Task<void> LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {
+  const bool had_write_cache = write_cache();
   modes_.restore();
   set_started(true);
   reservations_.reset();
   establish(code, requester);
+  if (!had_write_cache || write_cache()) co_return;
+  auto flushed = co_await device_->flush();
+  if (!flushed) condition_.defer(deferred_failure(flushed.error()));
 }
 
 void LogicalUnit::establish(scsi::SenseCode code, const ItlNexus* except) {

@@ -26,6 +26,7 @@
 #include "target/range_lock.h"
 #include "target/reservation_class.h"
 #include "target/reservations.h"
+#include "target/sanitize_record.h"
 #include "target/task_set.h"
 #include "target/unit_attention.h"
 #include "target/unit_condition.h"
@@ -111,8 +112,8 @@ class LogicalUnit {
   /// All nexuses are gone and all commands have ended.
   ~LogicalUnit();
 
-  /// Reads what was saved in an earlier life: mode parameters, identifying
-  /// information, persistent reservations. Errors say which cannot be read and what to do. Blocks; to be called once,
+  /// Reads what was saved in an earlier life: mode parameters, identifying information, persistent reservations, a
+  /// sanitize operation that did not end. Errors say which cannot be read and what to do. Blocks; to be called once,
   /// before the first nexus.
   Result<void> load_state();
 
@@ -126,8 +127,9 @@ class LogicalUnit {
 
   /// The effects of a logical unit reset (SAM-5 §6.3.3) but for the tasks, which belong to the sessions: mode
   /// parameters are the saved ones again, the unit is started, RESERVE is no longer in effect, and every nexus but
-  /// `requester` (may be null) has the unit attention `code`.
-  void reset(scsi::SenseCode code, const ItlNexus* requester);
+  /// `requester` (may be null) has the unit attention `code`. If that switches the write cache off, what was written
+  /// before is on stable storage at the end.
+  io::Task<void> reset(scsi::SenseCode code, const ItlNexus* requester);
 
   /// Makes a unit attention pending for every nexus but `except` (may be null).
   void establish(scsi::SenseCode code, const ItlNexus* except);
@@ -186,6 +188,7 @@ class LogicalUnit {
   /// Accesses to the device have a pass of this, in bytes of the device.
   RangeLock& ranges() { return ranges_; }
   UnitCondition& condition() { return condition_; }
+  SanitizeRecord& sanitize_record() { return sanitize_record_; }
   /// What goes on after the status of its command; has ended before the unit goes.
   Background& background() { return background_; }
   Reservations& reservations() { return reservations_; }
@@ -208,6 +211,7 @@ class LogicalUnit {
   std::atomic<bool> started_{true};
   RangeLock ranges_;
   UnitCondition condition_;
+  SanitizeRecord sanitize_record_;
   Background background_;
   ModeParameters modes_;
   PortGroups port_groups_;

@@ -88,7 +88,7 @@ TEST_F(LogicalUnitTest, ResetTellsTheOthersAndStartsTheUnit) {
   start();
   const auto other = unit->attach(view);
   unit->set_started(false);
-  unit->reset(codes::kBusDeviceReset, nexus.get());
+  io::spawn(unit->reset(codes::kBusDeviceReset, nexus.get()));
   EXPECT_TRUE(unit->started());
   expect_good(execute(test_unit_ready()));
   auto command = test_unit_ready();

@@ -1,5 +1,6 @@
 // Where a logical unit keeps what has to survive a power loss: persistent reservations with APTPL (SPC-4 §5.12.5),
-// saved mode pages (SPC-4 §5.8.3), identifying information (SPC-4 §5.6). A key names one of these for one logical unit,
+// saved mode pages (SPC-4 §5.8.3), identifying information (SPC-4 §5.6), a sanitize operation that has not ended (SBC-4
+// §4.11). A key names one of these for one logical unit,
 // and a value is text in the format of whoever keeps it.
 #pragma once
 

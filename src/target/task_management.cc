@@ -120,7 +120,7 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
       break;
     case TaskFunction::kLogicalUnitReset:
       co_await reset_everywhere(unit);
-      unit.reset(scsi::sense_codes::kBusDeviceReset, nullptr);
+      co_await unit.reset(scsi::sense_codes::kBusDeviceReset, nullptr);
       break;
     case TaskFunction::kQueryTaskSet: {
       bool any = false;
@@ -169,7 +169,7 @@ io::Task<void> Connection::reset_target(TaskFunction function) {
   }
   for (const scsi::Lun lun : device.luns()) {
     co_await reset_everywhere(device.unit(lun));
-    device.unit(lun).reset(scsi::sense_codes::kBusDeviceReset, nullptr);
+    co_await device.unit(lun).reset(scsi::sense_codes::kBusDeviceReset, nullptr);
   }
 }
 
