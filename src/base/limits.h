@@ -66,6 +66,31 @@ inline constexpr auto kStopMargin = 2s;     // after these two, a stop that is n
 inline constexpr auto kPredecessorWait = 1s;  // start-up waits so long for what a killed server still holds
 inline constexpr auto kGrowthPoll = 2s;       // how often served disks are looked at for a new size
 
+// --- Initiator ---
+inline constexpr unsigned kLookups = 16;                       // host names that are being looked up, of a process
+inline constexpr unsigned kSendTargetsKeys = 64u << 10;  // names and addresses of a SendTargets answer
+inline constexpr unsigned kRedirections = 4;                   // "target moved" answers that one login follows
+inline constexpr unsigned kInitiatorQueueDepth = 128;          // commands of a session in flight, if nothing is said
+inline constexpr unsigned kMostInitiatorQueueDepth = 1024;     // the most that may be asked for
+inline constexpr unsigned kInitiatorWaiting = 1u << 16;        // commands of a session that wait for their turn
+inline constexpr unsigned kUnsolicitedPdus = 64;               // Data-Out PDUs of one command without an R2T
+inline constexpr unsigned kTimeoutRetries = 1;                 // a command that timed out is tried again so often
+inline constexpr unsigned kAbortedRetries = 8;                 // one that the target aborted, or refused for a while
+inline constexpr unsigned kAttentionRetries = 2 * 16 + 2;      // one that met a unit attention
+inline constexpr std::size_t kInitiatorPieceBytes = 1u << 20;  // a longer read or write becomes several commands
+inline constexpr unsigned kInitiatorPieces = 8;                // of these in flight, of one read or write
+inline constexpr auto kConnectTimeout = 10s;                   // lookup and connection
+inline constexpr auto kCommandTimeout = 30s;                   // a command without an answer is aborted
+inline constexpr auto kTaskFunctionTimeout = 10s;              // a task management function without an answer
+inline constexpr auto kInitiatorNopInterval = 5s;              // silence of a target until we send a NOP-Out
+inline constexpr auto kInitiatorNopTimeout = 5s;               // silence after it until the connection is dropped
+inline constexpr auto kReconnectLeast = 100ms;                 // first wait between two attempts to log in again
+inline constexpr auto kReconnectMost = 10s;                    // the longest one
+inline constexpr auto kReplacementTimeout = 120s;              // commands wait so long for a new connection
+inline constexpr auto kBusyTimeout = 30s;                      // they are tried again so long after BUSY
+inline constexpr std::chrono::milliseconds kBusyLeast = 5ms;   // first wait after BUSY and TASK SET FULL
+inline constexpr std::chrono::milliseconds kBusyMost = 500ms;  // the longest one
+
 inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
 
 // --- Filters of disks: cache, throttle ---

@@ -84,15 +84,15 @@ std::optional<std::size_t> decode_base64(std::string_view digits, ByteSpan out) 
 
 }  // namespace
 
-Result<std::vector<KeyValue>> parse_text(ByteView text) {
+Result<std::vector<KeyValue>> parse_text(ByteView text, std::size_t most) {
   std::vector<KeyValue> pairs;
   std::string_view rest = as_text(text);
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('\0'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
     if (pair.empty()) continue;
-    if (pairs.size() == limits::kTextKeys) {
-      return fail(EPROTO, fmt::format("the text has more than {} keys", limits::kTextKeys));
+    if (pairs.size() == most) {
+      return fail(EPROTO, fmt::format("the text has more than {} keys", most));
     }
     const std::size_t equals = pair.find('=');
     if (equals == std::string_view::npos) return fail(EPROTO, fmt::format("no '=' in \"{}\"", printable(pair)));

@@ -32,8 +32,8 @@ inline constexpr std::size_t kMaxSimpleValueBytes = 255;  // of a key that allow
 /// DataSegmentLength), and the NUL after the last pair may be missing.
 ///
 /// Errors, EPROTO, with a sentence: a pair without '=', a key that is no key-name, a value longer than kMaxValueBytes,
-/// more than limits::kTextKeys pairs.
-Result<std::vector<KeyValue>> parse_text(ByteView text);
+/// more than `most` pairs.
+Result<std::vector<KeyValue>> parse_text(ByteView text, std::size_t most = limits::kTextKeys);
 
 /// The first key that occurs twice; empty if none does. Only TargetName and TargetAddress in an answer to SendTargets
 /// may.

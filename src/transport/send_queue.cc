@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "base/limits.h"
@@ -57,8 +58,10 @@ void SendQueue::recycle(List& list) {
   while (list.first != nullptr) {
     Entry* const entry = list.pop_front();
     entry->buffer.release();
+    Lender* const lender = std::exchange(entry->lender, nullptr);
     free_.push_back(entry);
     --queued_count_;
+    if (lender != nullptr) lender->give_back();
   }
 }
 
@@ -71,6 +74,17 @@ void SendQueue::push(const Pdu& pdu, ByteView data, io::Buffer buffer) {
   Entry& entry = *new_entry();
   fill(entry, pdu, data);
   entry.buffer = std::move(buffer);
+  queue(entry);
+}
+
+void SendQueue::push_borrowed(const Pdu& pdu, ByteView data, Lender& lender) {
+  if (failed_) {
+    lender.give_back();
+    return;
+  }
+  Entry& entry = *new_entry();
+  fill(entry, pdu, data);
+  entry.lender = &lender;
   queue(entry);
 }
 

@@ -22,6 +22,17 @@
 
 namespace peerlane::transport {
 
+/// Lends the queue bytes that are its caller's, not a pool's. Told once for each PDU with such bytes, when the queue
+/// needs them no more: they were sent, or will not be. It may queue further PDUs then, but not destroy the queue.
+class Lender {
+ public:
+  virtual void give_back() = 0;
+
+ protected:
+  Lender() = default;
+  ~Lender() = default;  // nobody owns a Lender through this type
+};
+
 class SendQueue final : private io::Deferred {
  public:
   SendQueue(io::Executor& executor, io::Stream& stream);
@@ -43,6 +54,9 @@ class SendQueue final : private io::Deferred {
   /// Queues a PDU whose data segment is `data`; the bytes lie in `buffer`, or in one that is queued with a later PDU.
   /// An empty buffer may be given then.
   void push(const Pdu& pdu, ByteView data, io::Buffer buffer);
+  /// Queues a PDU whose data segment is `data`, at least one byte, borrowed from `lender` until it gets it back; within
+  /// this call where sending has failed.
+  void push_borrowed(const Pdu& pdu, ByteView data, Lender& lender);
   /// Queues a PDU with a copy of `data`, at most kSmallDataBytes.
   void push_copy(const Pdu& pdu, ByteView data);
   static constexpr std::size_t kSmallDataBytes = 256;
@@ -67,6 +81,7 @@ class SendQueue final : private io::Deferred {
     std::uint8_t tail_size = 0;
     ByteView data;
     io::Buffer buffer;
+    Lender* lender = nullptr;
     std::array<std::uint8_t, kSmallDataBytes> small;
   };
   struct List {
