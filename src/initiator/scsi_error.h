@@ -1,0 +1,24 @@
+// What a command's answer means to who does block I/O.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "initiator/request.h"
+
+namespace peerlane::initiator {
+
+/// Whether a command did what it was to do: GOOD, CONDITION MET, or CHECK CONDITION with RECOVERED ERROR, which says
+/// so.
+bool succeeded(const ScsiResult& result);
+
+/// The error of a command that did not. `doing` begins the sentence: "reading". Codes: ENOSPC, thin space exhausted;
+/// EROFS, write protected; ENOTSUP, unknown to the logical unit, wholly or a field; ERANGE, beyond its end; ENODEV, no
+/// such logical unit; EBUSY, not ready or reserved by another initiator; EILSEQ, MISCOMPARE; EIO, all others.
+Error to_error(const ScsiResult& result, std::string_view doing);
+
+/// "ILLEGAL REQUEST (05h), 24h/00h", for people.
+std::string to_string(const scsi::Sense& sense);
+
+}  // namespace peerlane::initiator
