@@ -51,8 +51,8 @@ std::unexpected<Error> lost(const Error& error) {
 /// Connects and logs in at one place.
 io::Task<Result<Link>> open_at(io::Reactor& reactor, const LinkOptions& options, const iscsi::TargetAddress& place,
                                const LoginTerms& terms, LoginRefusal& refusal) {
-  std::string host = place.host;
-  const auto connected = co_await io::connect(reactor, std::move(host), place.port, options.connect_timeout);
+  auto connecting = io::connect(reactor, place.host, place.port, options.connect_timeout);
+  const auto connected = co_await std::move(connecting);
   if (!connected) co_return std::unexpected(connected.error());
   Link link;
   link.stream = std::make_unique<io::SocketStream>(reactor, *connected);

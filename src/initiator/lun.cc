@@ -270,7 +270,8 @@ io::Task<T> Lun::elsewhere(std::function<io::Task<T>()> make) {
     }
   };
   std::function<io::Task<void>()> there = [&make, &result] { return Keep::result_of(make, result); };
-  co_await io::run_on(io::Reactor::current(), session_->reactor(), there);
+  auto running = io::run_on(io::Reactor::current(), session_->reactor(), std::move(there));
+  co_await std::move(running);
   co_return std::move(*result);
 }
 

@@ -170,8 +170,8 @@ std::string sentence(int code, const std::string& host, std::uint16_t port) {
 
 Task<Result<int>> connect(Reactor& reactor, std::string host, std::uint16_t port, Duration limit) {
   const TimePoint deadline = Clock::now() + limit;
-  std::string name = host;
-  auto addresses = co_await addresses_of(reactor, std::move(name), port, deadline);
+  auto resolving = addresses_of(reactor, host, port, deadline);
+  auto addresses = co_await std::move(resolving);
   if (!addresses) co_return std::unexpected(std::move(addresses.error()));
   int code = ENOENT;
   for (std::size_t i = 0; i < addresses->size(); ++i) {
