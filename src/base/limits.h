@@ -68,7 +68,7 @@ inline constexpr auto kGrowthPoll = 2s;       // how often served disks are look
 
 // --- Initiator ---
 inline constexpr unsigned kLookups = 16;                       // host names that are being looked up, of a process
-inline constexpr unsigned kSendTargetsKeys = 64u << 10;  // names and addresses of a SendTargets answer
+inline constexpr unsigned kSendTargetsKeys = 64u << 10;        // names and addresses of a SendTargets answer
 inline constexpr unsigned kRedirections = 4;                   // "target moved" answers that one login follows
 inline constexpr unsigned kInitiatorQueueDepth = 128;          // commands of a session in flight, if nothing is said
 inline constexpr unsigned kMostInitiatorQueueDepth = 1024;     // the most that may be asked for
@@ -90,6 +90,15 @@ inline constexpr auto kReplacementTimeout = 120s;              // commands wait 
 inline constexpr auto kBusyTimeout = 30s;                      // they are tried again so long after BUSY
 inline constexpr std::chrono::milliseconds kBusyLeast = 5ms;   // first wait after BUSY and TASK SET FULL
 inline constexpr std::chrono::milliseconds kBusyMost = 500ms;  // the longest one
+
+// --- Several paths to a logical unit ---
+inline constexpr std::size_t kPaths = 32;
+inline constexpr std::size_t kPathCandidates = 64;                // places that are looked at for further paths
+inline constexpr std::size_t kPathLuns = 64;                      // logical units of another target that are looked at
+inline constexpr std::chrono::milliseconds kPathTimeout = 500ms;  // a lost connection's commands go on elsewhere then
+inline constexpr auto kPathCheck = 1s;                            // between two questions for the access states
+inline constexpr auto kPathCheckTimeout = 5s;                     // and for their answer
+inline constexpr std::chrono::milliseconds kPathLook = 50ms;      // between two looks at a path's session
 
 inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
 

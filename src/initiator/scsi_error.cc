@@ -47,6 +47,7 @@ int code_of(const scsi::Sense& sense) {
     case SenseKey::kMiscompare:
       return EILSEQ;
     case SenseKey::kNotReady:
+      if (sense.code == codes::kTargetPortStandby || sense.code == codes::kTargetPortUnavailable) return EHOSTDOWN;
       return EBUSY;
     default:
       return EIO;
@@ -58,6 +59,23 @@ int code_of(const scsi::Sense& sense) {
 bool succeeded(const ScsiResult& result) {
   return result.good() || (result.status == Status::kCheckCondition && result.sense && !result.sense->deferred &&
                            result.sense->key == SenseKey::kRecoveredError);
+}
+
+bool is_path_error(const Error& error) {
+  switch (error.code) {
+    case ENOSPC:
+    case EROFS:
+    case ENOTSUP:
+    case ERANGE:
+    case EBUSY:
+    case EILSEQ:
+    case EIO:
+    case EINVAL:
+    case EMSGSIZE:
+      return false;
+    default:  // how a connection fails is the system's to say
+      return true;
+  }
 }
 
 std::string to_string(const scsi::Sense& sense) {

@@ -1,0 +1,141 @@
+// Finding the paths to a logical unit, and opening them.
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "initiator/discovery.h"
+#include "initiator/multipath.h"
+
+namespace peerlane::initiator {
+namespace {
+
+/// A place where the logical unit may be reached.
+struct Candidate {
+  iscsi::Url url;
+  bool same_target = true;  // then the LUN is the URL's; otherwise all LUNs there are looked at
+};
+
+/// The options of one path.
+DiskOptions path_options(const MultipathOptions& options) {
+  DiskOptions disk = options.disk;
+  disk.session.replacement_timeout = options.path_timeout;
+  disk.session.login.isid = {};  // each session has its own
+  return disk;
+}
+
+/// Further places that the URL's portal tells of; none if it tells nothing.
+io::Task<std::vector<Candidate>> find_candidates(io::Reactor& reactor, iscsi::Url url, DiskOptions options) {
+  std::vector<Candidate> candidates;
+  auto session = session_options_for(url, options.session, options.environment);
+  if (!session) co_return candidates;
+  auto asking = discover(reactor, session->link, session->login);
+  auto targets = co_await std::move(asking);
+  if (!targets) {
+    log::warning("{}: no further paths: {}", iscsi::to_string(url), targets.error().text());
+    co_return candidates;
+  }
+  for (const iscsi::DiscoveredTarget& target : *targets) {
+    const bool same_target = target.name == url.target;
+    for (const iscsi::TargetAddress& address : target.addresses) {
+      if (same_target && address.host == url.host && address.port == url.port) continue;
+      if (candidates.size() == limits::kPathCandidates) co_return candidates;
+      Candidate candidate{url, same_target};
+      candidate.url.host = address.host;
+      candidate.url.port = address.port;
+      candidate.url.target = target.name;
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  co_return candidates;
+}
+
+/// The LUNs at a candidate that may be the logical unit.
+io::Task<std::vector<std::uint32_t>> luns_at(io::Reactor& reactor, Candidate candidate, DiskOptions options) {
+  std::vector<std::uint32_t> luns;
+  if (candidate.same_target) {
+    luns.push_back(candidate.url.lun);
+    co_return luns;
+  }
+  auto session_options = session_options_for(candidate.url, options.session, options.environment);
+  if (!session_options) co_return luns;
+  auto opening = Session::open(reactor, std::move(*session_options));
+  auto session = co_await std::move(opening);
+  if (!session) co_return luns;
+  auto reported = co_await report_luns(**session);
+  if (reported) luns = std::move(*reported);
+  co_await (*session)->close();
+  if (luns.size() > limits::kPathLuns) luns.resize(limits::kPathLuns);
+  co_return luns;
+}
+
+/// Opens a candidate's LUN; null if it cannot be opened or is another logical unit than `identity`.
+io::Task<std::unique_ptr<Lun>> open_path(io::Reactor& reactor, iscsi::Url url, DiskOptions options,
+                                         std::string identity) {
+  const std::string where = iscsi::to_string(url);
+  auto opening = open_disk(reactor, std::move(url), std::move(options));
+  auto lun = co_await std::move(opening);
+  if (!lun) {
+    log::warning("{}: no path: {}", where, lun.error().text());
+    co_return nullptr;
+  }
+  if ((*lun)->identity().stable == identity) co_return std::move(*lun);
+  auto closed = co_await (*lun)->close();
+  if (!closed) log::debug("{}: {}", where, closed.error().text());
+  co_return nullptr;
+}
+
+/// Opens up to `sessions` paths through a candidate.
+io::Task<void> add_paths(io::Reactor& reactor, Candidate candidate, unsigned sessions, DiskOptions options,
+                         std::vector<std::unique_ptr<Lun>>& paths) {
+  const std::string identity = paths.front()->identity().stable;
+  auto asking = luns_at(reactor, candidate, options);
+  const std::vector<std::uint32_t> luns = co_await std::move(asking);
+  for (const std::uint32_t number : luns) {
+    iscsi::Url url = candidate.url;
+    url.lun = number;
+    for (unsigned i = 0; i < sessions && paths.size() < limits::kPaths; ++i) {
+      auto opening = open_path(reactor, url, options, identity);
+      auto path = co_await std::move(opening);
+      if (path == nullptr) break;
+      paths.push_back(std::move(path));
+    }
+  }
+}
+
+}  // namespace
+
+io::Task<Result<std::unique_ptr<Multipath>>> open_multipath(io::Reactor& reactor, iscsi::Url url,
+                                                            MultipathOptions options) {
+  const DiskOptions disk = path_options(options);
+  auto opening = open_disk(reactor, url, disk);
+  auto first = co_await std::move(opening);
+  if (!first) co_return std::unexpected(std::move(first.error()));
+  std::vector<std::unique_ptr<Lun>> paths;
+  paths.push_back(std::move(*first));
+  if (!paths.front()->identity().stable.empty()) {
+    const Candidate own{url};
+    auto adding = add_paths(reactor, own, std::max(options.sessions, 1u) - 1, disk, paths);
+    co_await std::move(adding);
+    std::vector<Candidate> candidates;
+    if (options.discover) {
+      auto finding = find_candidates(reactor, url, disk);
+      candidates = co_await std::move(finding);
+    }
+    for (const Candidate& candidate : candidates) {
+      auto adding_more = add_paths(reactor, candidate, std::max(options.sessions, 1u), disk, paths);
+      co_await std::move(adding_more);
+    }
+  }
+  auto joined = Multipath::join(paths, options);
+  if (joined) co_return joined;
+  for (const std::unique_ptr<Lun>& path : paths) {
+    auto closed = co_await path->close();
+    if (!closed) log::debug("{}", closed.error().text());
+  }
+  co_return joined;
+}
+
+}  // namespace peerlane::initiator
