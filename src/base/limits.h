@@ -122,6 +122,19 @@ inline constexpr std::uint64_t kMostBandwidth = std::uint64_t{1} << 40;  // the 
 inline constexpr unsigned kFaultRules = 64;                              // injected errors of a disk
 inline constexpr std::uint64_t kMostDelayMicroseconds = 60'000'000;      // an injected delay
 
+// --- Copies ---
+inline constexpr std::size_t kCopyRequestBytes = kMaxBufferBytes;  // one read or write, where nothing else is said
+inline constexpr std::size_t kLeastCopyRequestBytes = 16u << 10;   // smaller ones are refused
+inline constexpr unsigned kCopyDepth = 16;      // pieces under way at the same time, where nothing else is said
+inline constexpr unsigned kMostCopyDepth = 64;  // more are refused
+inline constexpr std::uint64_t kCopyZeroBytes = 256u << 20;  // one request that makes zeroes without data
+inline constexpr std::size_t kCopyZeroCell = 16u << 10;      // zeroes in data are looked for in units of this
+inline constexpr std::size_t kPlanExtents = 1024;            // extents of a plan that are known at a time
+inline constexpr auto kJournalInterval = 5s;                 // between two entries of a copy's journal
+inline constexpr std::size_t kJournalBytes = 64u << 10;      // a journal
+inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;   // bytes a second: a limit of a copy
+inline constexpr std::uint64_t kMostCopyRate = std::uint64_t{1} << 40;  // the same
+
 // --- SCSI ---
 inline constexpr std::size_t kMaxTransferBytes = 32u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH

@@ -27,13 +27,13 @@ class Descriptor {
 
 class DescriptorDevice : public Device {
  public:
-  Geometry geometry() const final;
+  Geometry geometry() const override;
   Capabilities capabilities() const final { return capabilities_; }
   Identity identity() const final { return identity_; }
   std::uint32_t memory_alignment() const final { return memory_alignment_; }
 
-  io::Task<Result<void>> read(std::uint64_t offset, ByteSpan into) final;
-  io::Task<Result<void>> write(std::uint64_t offset, ByteView from, WriteFlags flags) final;
+  io::Task<Result<void>> read(std::uint64_t offset, ByteSpan into) override;
+  io::Task<Result<void>> write(std::uint64_t offset, ByteView from, WriteFlags flags) override;
   io::Task<Result<void>> flush() final;
   io::Task<Result<void>> unmap(std::uint64_t offset, std::uint64_t length) final;
   io::Task<Result<void>> write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) final;

@@ -30,7 +30,8 @@ bool reads_directly(int fd, std::uint32_t block_size) {
 }
 
 /// Opens the file, with O_DIRECT if it is wanted and works.
-Result<int> open_file(const std::string& path, const OpenOptions& options, std::uint32_t block_size, bool& direct) {
+Result<int> open_descriptor(const std::string& path, const OpenOptions& options, std::uint32_t block_size,
+                            bool& direct) {
   const int flags = (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
   if (options.direct) {
     const int fd = ::open(path.c_str(), flags | O_DIRECT);
@@ -85,13 +86,22 @@ std::string canonical(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const OpenOptions& options) {
+  auto opened = open_file(path, options);
+  if (!opened) return std::unexpected(opened.error());
+  if (opened->traits.geometry.size == 0) {
+    return fail(EINVAL, fmt::format("{} is empty; give it a size first, for example: truncate -s 10G {}", path, path));
+  }
+  return std::unique_ptr<Device>(new FileDevice(std::move(opened->descriptor), std::move(opened->traits)));
+}
+
+Result<FileDevice::Opened> FileDevice::open_file(const std::string& path, const OpenOptions& options) {
   Traits traits;
   traits.geometry.logical_block_size = options.logical_block_size != 0 ? options.logical_block_size : kDefaultBlockSize;
   // What is written in smaller units than the file system allocates is not read and written back as a whole by anybody
   // on this side; the units of allocation are the granularity of unmapping.
   traits.geometry.physical_block_size = traits.geometry.logical_block_size;
   bool direct = false;
-  const auto fd = open_file(path, options, traits.geometry.logical_block_size, direct);
+  const auto fd = open_descriptor(path, options, traits.geometry.logical_block_size, direct);
   if (!fd) return std::unexpected(fd.error());
   Descriptor descriptor(*fd);
   const auto locked = lock_file(*fd, path, options.read_only);
@@ -101,9 +111,6 @@ Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const 
   if (fstat(*fd, &status) != 0) return std::unexpected(Error::from_errno(errno, "cannot ask for the size of " + path));
   const auto size = static_cast<std::uint64_t>(status.st_size);
   traits.geometry.size = size - size % traits.geometry.logical_block_size;
-  if (traits.geometry.size == 0) {
-    return fail(EINVAL, fmt::format("{} is empty; give it a size first, for example: truncate -s 10G {}", path, path));
-  }
   traits.memory_alignment = direct ? 4096 : 1;
   traits.identity = {path, "file:" + canonical(path)};
   traits.capabilities.read_only = options.read_only;
@@ -116,7 +123,7 @@ Result<std::unique_ptr<Device>> FileDevice::open(const std::string& path, const 
     traits.capabilities.write_zeroes = traits.capabilities.unmap && has_zero_range(*fd, size);
     traits.capabilities.unmap_granularity = static_cast<std::uint32_t>(status.st_blksize);
   }
-  return std::unique_ptr<Device>(new FileDevice(std::move(descriptor), std::move(traits)));
+  return Opened{std::move(descriptor), std::move(traits), size};
 }
 
 Result<std::uint64_t> FileDevice::current_size() const {

@@ -10,7 +10,7 @@
 
 namespace peerlane::block {
 
-class FileDevice final : public DescriptorDevice {
+class FileDevice : public DescriptorDevice {
  public:
   /// Opens the regular file at `path`, and locks it against a second writer. See open_device.
   static Result<std::unique_ptr<Device>> open(const std::string& path, const OpenOptions& options);
@@ -19,8 +19,19 @@ class FileDevice final : public DescriptorDevice {
                                                    std::size_t most) override;
   Result<Space> space() const override;
 
- private:
+ protected:
+  /// A file that was opened and locked, with what was found out about it.
+  struct Opened {
+    Descriptor descriptor;
+    Traits traits;
+    std::uint64_t bytes = 0;  // its size as it is; the geometry has whole blocks
+  };
+
+  static Result<Opened> open_file(const std::string& path, const OpenOptions& options);
+
   using DescriptorDevice::DescriptorDevice;
+
+ private:
   Result<std::uint64_t> current_size() const override;
 };
 

@@ -42,7 +42,7 @@ std::string stable_name(dev_t device, const std::string& path) {
 }
 
 Result<int> open_exclusively(const std::string& path, const OpenOptions& options) {
-  const int access = options.read_only ? O_RDONLY : O_RDWR | O_EXCL;
+  const int access = options.read_only ? O_RDONLY : O_RDWR | (options.exclusive ? O_EXCL : 0);
   int fd = -1;
   int code = 0;
   outlast_predecessor([&] {

@@ -198,9 +198,12 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   app.require_subcommand(1);
   ServeArguments serve;
   CheckArguments check;
+  CopyArguments copy;
   CLI::App* const serve_command = app.add_subcommand("serve", "Serve disks over iSCSI until told to stop");
   add_serve_options(*serve_command, serve);
   add_check_options(*app.add_subcommand("check", "Explain every mistake of a configuration file"), check);
+  CLI::App* const copy_command = app.add_subcommand("copy", "Copy one disk to another");
+  add_copy_options(*copy_command, copy);
 
   // CLI11 takes the arguments in reverse order, and speaks through exceptions, which end here.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -215,6 +218,7 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
         Answer{ExitCode::kUsage, fmt::format("peerlane: {}\npeerlane: try: peerlane --help\n", error.what())});
   }
   if (serve_command->parsed()) return serve;
+  if (copy_command->parsed()) return copy;
   return check;
 }
 

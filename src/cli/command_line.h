@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "cli/check.h"
+#include "cli/copy_arguments.h"
 #include "cli/exit_code.h"
 #include "cli/serve_arguments.h"
 
 namespace peerlane::cli {
 
-using CommandLine = std::variant<ServeArguments, CheckArguments>;
+using CommandLine = std::variant<ServeArguments, CheckArguments, CopyArguments>;
 
 /// What is printed instead of running a command: what was asked for (--help, --version), or what is wrong.
 struct Answer {

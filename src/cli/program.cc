@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/command_line.h"
+#include "cli/copy.h"
 #include "cli/serve.h"
 
 namespace peerlane::cli {
@@ -19,6 +20,7 @@ ExitCode run(int argc, char** argv) {
       return answer.exit_code;
     }
     if (const auto* const arguments = std::get_if<ServeArguments>(&*command_line)) return serve(*arguments);
+    if (const auto* const arguments = std::get_if<CopyArguments>(&*command_line)) return copy_disk(*arguments);
     return check(std::get<CheckArguments>(*command_line));
   } catch (const std::exception& error) {  // at start-up only: memory, threads
     fmt::print(stderr, "peerlane: {}\n", error.what());

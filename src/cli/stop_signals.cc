@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include <pthread.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/exit_code.h"
@@ -35,13 +36,21 @@ const char* StopSignals::wait() {
   const sigset_t signals = stop_signals();
   int signal = 0;
   sigwait(&signals, &signal);
+  taken();
+  return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
 
+int StopSignals::descriptor() const {
+  const sigset_t signals = stop_signals();
+  return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+void StopSignals::taken() const {
   std::signal(SIGINT, end_at_once);
   sigset_t interrupt;
   sigemptyset(&interrupt);
   sigaddset(&interrupt, SIGINT);
   pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
-  return signal == SIGINT ? "SIGINT" : "SIGTERM";
 }
 
 }  // namespace peerlane::cli

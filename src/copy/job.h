@@ -1,0 +1,123 @@
+// A copy as action: many pieces of a plan under way at the same time, by the ways that the plan has for them, until all
+// bytes are at the destination and on stable storage.
+//
+// A piece is read and written by one of `depth` coroutines, so that about half of them read while the others write and
+// both ends are busy. A way that cannot move a piece after all is replaced by the longest one for that piece. The first
+// error ends the copy: nothing new is begun, and what is under way comes to its end.
+//
+// A Job lives on one reactor.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "block/token_bucket.h"
+#include "copy/compare.h"
+#include "copy/host_memory.h"
+#include "copy/journal.h"
+#include "copy/pieces.h"
+#include "copy/plan.h"
+#include "copy/progress.h"
+#include "copy/zeroes.h"
+#include "io/event.h"
+#include "io/executor.h"
+
+namespace peerlane::copy {
+
+struct JobOptions {
+  unsigned depth = limits::kCopyDepth;                       // 1 to limits::kMostCopyDepth
+  std::size_t request_bytes = limits::kCopyRequestBytes;     // a multiple of 4096, at most that
+  std::uint64_t rate = 0;                                    // bytes a second; 0: no limit
+  bool verify = false;                                       // read back and compare at the end
+  std::string journal;                                       // the file, for a copy that can go on later; empty: none
+  io::Duration journal_interval = limits::kJournalInterval;  // between two entries
+};
+
+/// How a copy went.
+struct Summary {
+  Account account;
+  std::uint64_t bytes = 0;       // of the whole range that are at the destination
+  std::uint64_t resumed_at = 0;  // of these, what an earlier copy had done
+  std::chrono::duration<double> elapsed{0};
+  double processor_seconds = 0;  // of this process, user and system
+  bool verified = false;
+};
+
+class Job {
+ public:
+  /// The plan's devices outlive the job.
+  Job(Plan plan, JobOptions options);
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+  ~Job() = default;
+
+  /// Whether the options can be had together, and with this plan and its journal: what run() would refuse before it
+  /// does anything. EINVAL, with a sentence for the user. Blocks for the time it takes to read the journal.
+  Result<void> check();
+
+  /// Copies, flushes the destination, and verifies if that was asked for. Called once. Errors: ECANCELED after
+  /// cancel(); EILSEQ: the verification has found a difference; EINVAL: see check(); what an end reports, with the
+  /// place.
+  io::Task<Result<void>> run();
+
+  /// Ends the copy as soon as what is under way has ended. On the job's reactor.
+  void cancel();
+
+  Progress progress() const;
+  Summary summary() const;
+
+ private:
+  Result<void> check_options() const;
+  Result<void> open_journal();
+  io::Task<Result<void>> copy(std::uint64_t from);
+  io::Task<Result<void>> check_room();
+  Result<void> settle();
+  io::Task<Result<void>> flush();
+  io::Task<Result<void>> verify();
+  io::Task<void> pass(std::uint64_t from, unsigned depth);
+  io::Task<void> work(std::size_t slot);
+  io::Task<Result<void>> move(Piece piece);
+  io::Task<Result<void>> move_in_parts(Piece piece);
+  io::Task<void> throttle(std::uint64_t bytes);
+  io::Task<void> keep_journal();
+  io::Task<Result<void>> write_journal();
+  PieceSizes sizes(bool verifying) const;
+  std::uint64_t settled_until() const;
+  bool ending() const { return canceled_ || error_.has_value(); }
+  void end_with(const Error& error);
+  void end_streams();
+
+  const Plan plan_;
+  const JobOptions options_;
+  Account account_;
+  io::BufferShare share_;
+  Zeroes zeroes_;
+  HostMemory host_memory_;
+  Compare compare_;
+  std::optional<Journal> journal_;
+  std::optional<block::TokenBucket> bucket_;
+
+  Phase phase_ = Phase::kCopying;
+  std::optional<Pieces> pieces_;          // of the pass that is going on
+  std::vector<std::uint64_t> under_way_;  // positions where pieces begin that have not ended well; kUnknown: none
+  std::uint64_t done_ = 0;                // bytes of this pass
+  std::uint64_t moved_ = 0;
+  std::uint64_t resumed_at_ = 0;
+  std::uint64_t journaled_ = 0;
+  bool canceled_ = false;
+  bool stopping_journal_ = false;
+  std::optional<Error> error_;
+  io::Event journal_wake_;
+  io::Gate workers_;
+  io::Gate journal_keeper_;
+  io::TimePoint started_;
+  io::TimePoint ended_;
+  double processor_at_start_ = 0;
+  double processor_at_end_ = 0;
+};
+
+}  // namespace peerlane::copy

@@ -1,0 +1,214 @@
+#include "copy/plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "base/units.h"
+
+namespace peerlane::copy {
+namespace {
+
+// The routes of every plan, by what is known of the source.
+constexpr std::size_t kDataRoute = 0;
+constexpr std::size_t kHoleRoute = 1;     // where nothing is known of the destination
+constexpr std::size_t kNothingRoute = 2;  // where the destination is known to be zeroes
+
+std::uint64_t round_down(std::uint64_t value, std::uint64_t step) {
+  return value - value % step;
+}
+std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+  return round_down(value + step - 1, step);
+}
+
+std::string bytes(std::uint64_t count) {
+  return count < 1024 ? fmt::format("{} bytes", count) : fmt::format("{} bytes ({})", count, format_size(count));
+}
+
+/// Appends extents, and makes one of two neighbours that take the same route.
+class ExtentList {
+ public:
+  void add(std::uint64_t begin, std::uint64_t end, std::size_t route) {
+    if (begin >= end) return;
+    if (!list_.empty() && list_.back().route == route) {
+      list_.back().length += end - begin;
+    } else {
+      list_.push_back({begin, end - begin, route});
+    }
+  }
+  std::vector<PlannedExtent> take() { return std::move(list_); }
+
+ private:
+  std::vector<PlannedExtent> list_;
+};
+
+}  // namespace
+
+class Planner {
+ public:
+  static Result<Plan> make(const End& source, const End& destination, const PlanOptions& options) {
+    Plan plan(source, destination, options);
+    auto ranges = set_ranges(plan);
+    if (!ranges) return std::unexpected(ranges.error());
+    const std::string no_map = why_no_map(plan);
+    plan.mapped_ = no_map.empty();
+    plan.routes_ = {data_route(no_map), hole_route(plan), {.way = Way::kSkip, .zero = true, .refusals = {}}};
+    return plan;
+  }
+
+ private:
+  static Result<void> set_ranges(Plan& plan) {
+    const End& source = plan.source_;
+    const End& destination = plan.destination_;
+    const PlanOptions& options = plan.options_;
+    if (destination.device->capabilities().read_only) {
+      return fail(EROFS, fmt::format("{} cannot be written to: it is read-only", destination.name));
+    }
+    if (options.source_offset > source.size) {
+      return fail(EINVAL, fmt::format("the offset {} is behind the end of {}, which has {}", options.source_offset,
+                                      source.name, bytes(source.size)));
+    }
+    const std::uint64_t there = source.size - options.source_offset;
+    const std::uint64_t wanted = options.length.value_or(there);
+    if (wanted > there) {
+      return fail(EINVAL, fmt::format("{} has only {} from offset {} on, and {} are to be copied", source.name,
+                                      bytes(there), options.source_offset, bytes(wanted)));
+    }
+    const std::uint64_t room = destination.size - std::min(options.destination_offset, destination.size);
+    const bool open_end = source.stream != nullptr;
+    if (!open_end && wanted > room) {
+      return fail(ENOSPC, fmt::format("{} is too small: {} are to be copied, and it has room for {}{}",
+                                      destination.name, bytes(wanted), bytes(room),
+                                      options.destination_offset == 0 ? "" : " from the offset on that was given"));
+    }
+    plan.most_ = std::min(wanted, room);
+    plan.length_ = open_end ? kUnknown : wanted;
+    plan.overlapping_ = source.device == destination.device &&
+                        options.source_offset < options.destination_offset + wanted &&
+                        options.destination_offset < options.source_offset + wanted;
+    return {};
+  }
+
+  /// Why what the source says about its allocation is not followed; empty: it is.
+  static std::string why_no_map(const Plan& plan) {
+    if (plan.options_.sparse == Sparse::kNever) return "every byte is to be written (sparse=never)";
+    if (plan.source_.stream != nullptr) return "a stream does not tell where it has data";
+    if (plan.overlapping_) return "the two ranges overlap, so that what is allocated changes while it is copied";
+    if (!plan.source_.device->capabilities().allocation) {
+      return fmt::format("{} does not tell where it has data", plan.source_.name);
+    }
+    return {};
+  }
+
+  static Route data_route(const std::string& no_map) {
+    const std::string reason = no_map.empty() ? "the source has data there" : no_map;
+    return {.way = Way::kHostMemory, .zero = false, .refusals = {{Way::kSkip, reason}, {Way::kZeroes, reason}}};
+  }
+
+  static Route hole_route(const Plan& plan) {
+    const block::Capabilities can = plan.destination_.device->capabilities();
+    const Route::Refusal not_skipped{Way::kSkip, "nobody knows that the destination reads as zeroes there"};
+    if (can.write_zeroes || (can.unmap && can.allocation)) {
+      return {.way = Way::kZeroes, .zero = true, .refusals = {not_skipped}};
+    }
+    const Route::Refusal no_zeroes{
+        Way::kZeroes, fmt::format("{} cannot make zeroes without being sent data", plan.destination_.name)};
+    return {.way = Way::kHostMemory, .zero = true, .refusals = {not_skipped, no_zeroes}};
+  }
+};
+
+namespace {
+
+/// Turns what the source says into extents at the destination's blocks.
+class Window {
+ public:
+  Window(const Plan& plan, std::uint64_t position) : plan_(plan), first_(position), at_(position) {}
+
+  void add(const block::Extent& extent) {
+    const std::uint64_t begin = std::max(at_, relative(extent.offset));
+    const std::uint64_t end = std::min(plan_.length(), relative(extent.offset + extent.length));
+    if (begin < end && !extent.allocated) add_hole(begin, end);
+    covered_ = std::max(covered_, end);
+  }
+
+  /// The extents. What comes before the last block that is known as a whole is in them.
+  std::vector<PlannedExtent> take() {
+    std::uint64_t end = covered_;
+    if (end != plan_.length()) end = to_block(end, false);
+    if (end <= first_) end = std::min(plan_.length(), to_block(first_ + 1, true));
+    list_.add(at_, end, kDataRoute);
+    return list_.take();
+  }
+
+ private:
+  /// A place of the source as a position in the copy; what lies before the copy is at 0.
+  std::uint64_t relative(std::uint64_t offset) const { return offset - std::min(offset, plan_.source_offset()); }
+
+  /// The position of the destination's block boundary at or next to a position.
+  std::uint64_t to_block(std::uint64_t position, bool up) const {
+    const std::uint64_t block = plan_.destination().block();
+    const std::uint64_t offset = position + plan_.destination_offset();
+    const std::uint64_t boundary = up ? round_up(offset, block) : round_down(offset, block);
+    return boundary - std::min(boundary, plan_.destination_offset());
+  }
+
+  /// The whole blocks of a hole; what is left of it at either end is read like data, and is zeroes.
+  void add_hole(std::uint64_t begin, std::uint64_t end) {
+    begin = to_block(begin, true);
+    const bool to_the_end = end == plan_.length() && to_offset(end) == plan_.destination().size;
+    if (!to_the_end) end = to_block(end, false);
+    if (begin >= end) return;
+    list_.add(at_, begin, kDataRoute);
+    const std::uint64_t zero_from = to_zero_from();
+    list_.add(begin, std::min(end, zero_from), kHoleRoute);
+    list_.add(std::max(begin, zero_from), end, kNothingRoute);
+    at_ = end;
+  }
+
+  std::uint64_t to_offset(std::uint64_t position) const { return position + plan_.destination_offset(); }
+
+  /// The position from which on the destination is known to be zeroes.
+  std::uint64_t to_zero_from() const {
+    const std::uint64_t from = plan_.destination().zero_from;
+    if (from == kUnknown) return kUnknown;
+    return from <= plan_.destination_offset() ? 0 : to_block(from - plan_.destination_offset(), true);
+  }
+
+  const Plan& plan_;
+  const std::uint64_t first_;
+  std::uint64_t at_;  // what comes before is in the list
+  std::uint64_t covered_ = 0;
+  ExtentList list_;
+};
+
+}  // namespace
+
+io::Task<Result<std::vector<PlannedExtent>>> Plan::window(std::uint64_t position) const {
+  std::vector<PlannedExtent> extents;
+  if (position >= most_) co_return extents;
+  if (!mapped_) {
+    extents.push_back({position, most_ - position, kDataRoute});
+    co_return extents;
+  }
+  const block::Geometry geometry = source_.device->geometry();
+  const std::uint64_t from = round_down(source_offset() + position, geometry.logical_block_size);
+  const std::uint64_t to = std::min(round_up(source_offset() + length_, geometry.logical_block_size), geometry.size);
+  const auto map = co_await source_.device->allocation(from, to - from, limits::kPlanExtents);
+  if (!map || map->empty()) {
+    // Who said that he knows, and does not: all of it counts as data.
+    extents.push_back({position, length_ - position, kDataRoute});
+    co_return extents;
+  }
+  Window window(*this, position);
+  for (const block::Extent& extent : *map) window.add(extent);
+  extents = window.take();
+  co_return extents;
+}
+
+io::Task<Result<Plan>> plan(End source, End destination, PlanOptions options) {
+  co_return Planner::make(source, destination, options);
+}
+
+}  // namespace peerlane::copy

@@ -1,0 +1,64 @@
+// The ways in which bytes come from one disk to another. Each is a file of its own behind one small interface, Mover.
+//
+// Shortest first: a way is shorter than another if less of the machine has to touch the bytes. The planner
+// (copy/plan.h) takes the shortest one that both ends can do, and keeps the reasons against each shorter one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "io/task.h"
+
+namespace peerlane::copy {
+
+enum class Way : unsigned char {
+  kSkip,        // nothing to do: zeroes that the destination has already
+  kZeroes,      // the destination makes zeroes by itself: unmapped, or written without data
+  kHostMemory,  // read into memory of this host and written from it
+};
+inline constexpr std::size_t kWays = 3;
+
+/// All of them, shortest first.
+inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip, Way::kZeroes, Way::kHostMemory};
+
+/// "skip", "zeroes", "host memory": for people and as keys.
+std::string_view name(Way way);
+
+/// A part of a copy that one mover moves at once. Offsets and lengths are bytes and need not be multiples of any block.
+struct Piece {
+  std::uint64_t source = 0;
+  std::uint64_t destination = 0;
+  std::uint64_t length = 0;
+  Way way = Way::kHostMemory;
+  bool zero = false;  // the source is known to read as zeroes here: it need not be read
+};
+
+/// What a copy has come to, by way.
+struct Account {
+  std::array<std::uint64_t, kWays> bytes{};  // by Way
+  std::uint64_t memory_bytes = 0;            // that crossed this host's memory
+  std::uint64_t fallbacks = 0;               // pieces that had to take a longer way than planned
+
+  void add(Way way, std::uint64_t count) { bytes[static_cast<std::size_t>(way)] += count; }
+  std::uint64_t of(Way way) const { return bytes[static_cast<std::size_t>(way)]; }
+};
+
+/// Moves pieces by one way. Many are under way at the same time; all on one reactor.
+class Mover {
+ public:
+  Mover() = default;
+  Mover(const Mover&) = delete;
+  Mover& operator=(const Mover&) = delete;
+  virtual ~Mover() = default;
+
+  /// Moves `piece` and counts it. An error names the end and the offset. ENOTSUP: this way cannot move it after all,
+  /// and a longer one is to be tried; nothing wrong has been left at the destination.
+  virtual io::Task<Result<void>> move(Piece piece) = 0;
+};
+
+/// What is wrong with one end of a copy, with the place: "reading a.img at offset 4096: Input/output error".
+Error explain(std::string_view doing, std::string_view end, std::uint64_t offset, const Error& error);
+
+}  // namespace peerlane::copy
