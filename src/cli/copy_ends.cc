@@ -87,7 +87,8 @@ class CopyEnds::Opener {
     if (is_disk(arguments_.source)) source_found_ = look_at(arguments_.source);
     if (is_disk(arguments_.destination)) destination_found_ = look_at(arguments_.destination);
     const bool one_disk = same(source_found_, destination_found_);
-    if (one_disk && plan_.source_offset == plan_.destination_offset) co_return refuse_same();
+    const bool moves_inside = !arguments_.destination_offset.empty() && plan_.source_offset != plan_.destination_offset;
+    if (one_disk && !moves_inside) co_return refuse_same();
     auto opened = co_await open_source(one_disk);
     if (!opened) co_return opened;
     if (one_disk) co_return use_source_as_destination();
@@ -102,8 +103,8 @@ class CopyEnds::Opener {
   static bool is_disk(const std::string& spec) { return spec != "-" && is_path(spec); }
 
   Result<void> refuse_same() const {
-    return fail(EINVAL, fmt::format("{} and {} are the same disk; give --offset and --destination-offset to copy "
-                                    "inside it",
+    return fail(EINVAL, fmt::format("{} and {} are the same disk; give a --destination-offset other than the "
+                                    "--offset to copy inside it",
                                     arguments_.source, arguments_.destination));
   }
 

@@ -82,8 +82,8 @@ ordered_json route_json(const copy::Route& route, const Total& total) {
 }
 
 std::string route_text(const copy::Route& route, const Total& total) {
-  std::string text = fmt::format("  {:<12} {} in {} extent{}{}\n", copy::name(route.way), format_size(total.bytes),
-                                 total.extents, total.extents == 1 ? "" : "s", route.zero ? ", zeroes" : "");
+  std::string text = fmt::format("  {:<12} {} in {} extent{}\n", copy::name(route.way), format_size(total.bytes),
+                                 total.extents, total.extents == 1 ? "" : "s");
   for (const auto& refusal : route.refusals) {
     text += fmt::format("    not {}: {}\n", copy::name(refusal.way), refusal.reason);
   }

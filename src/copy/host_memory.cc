@@ -119,14 +119,13 @@ io::Task<Result<void>> HostMemory::store_unaligned(std::uint64_t offset, ByteVie
   const std::uint64_t end = round_up(offset + data.size(), destination_block_);
   const io::Buffer buffer = co_await io::Reactor::current().buffers().allocate(share_, end - begin);
   const ByteSpan blocks = buffer.bytes();
-  const bool first_is_whole = offset == begin;
-  const bool last_is_whole = offset + data.size() == end;
-  const std::uint64_t last = end - destination_block_;
+  const ByteSpan first = blocks.first(destination_block_);  // aligned, as the place of the last block may not be
   Result<void> read;
-  if (!first_is_whole) read = co_await destination_.device->read(begin, blocks.first(destination_block_));
-  if (read && !last_is_whole && (first_is_whole || last != begin)) {
-    read = co_await destination_.device->read(last, blocks.last(destination_block_));
+  if (offset + data.size() != end) {
+    read = co_await destination_.device->read(end - destination_block_, first);
+    std::memmove(blocks.last(destination_block_).data(), first.data(), first.size());
   }
+  if (read && offset != begin) read = co_await destination_.device->read(begin, first);
   if (!read) co_return std::unexpected(explain("reading", destination_.name, begin, read.error()));
   std::memcpy(blocks.data() + (offset - begin), data.data(), data.size());
   auto written = co_await write(begin, blocks);

@@ -249,16 +249,17 @@ io::Task<Result<void>> Job::move_in_parts(Piece piece) {
   co_return Result<void>();
 }
 
+/// Waits as long as the rate asks for. Who comes first has taken his share first, so that no piece is overtaken for
+/// ever.
 io::Task<void> Job::throttle(std::uint64_t bytes) {
   if (!bucket_) co_return;
   io::Reactor& reactor = io::Reactor::current();
-  while (!ending()) {
-    const io::Duration wait = bucket_->wait(bytes, reactor.now());
-    if (wait == io::Duration::zero()) break;
-    const io::Duration step = std::min<io::Duration>(wait, kThrottleStep);
+  const io::TimePoint until = reactor.now() + bucket_->wait(bytes, reactor.now());
+  bucket_->take(bytes, reactor.now());
+  while (!ending() && reactor.now() < until) {
+    const io::Duration step = std::min<io::Duration>(until - reactor.now(), kThrottleStep);
     co_await io::sleep(reactor, step);
   }
-  bucket_->take(bytes, reactor.now());
 }
 
 // --- The journal ---

@@ -30,7 +30,7 @@ enum class Sparse : unsigned char {
 
 struct PlanOptions {
   std::uint64_t source_offset = 0;
-  std::optional<std::uint64_t> length;  // nothing: to the end of the source
+  std::optional<std::uint64_t> length = {};  // nothing: to the end of the source
   std::uint64_t destination_offset = 0;
   Sparse sparse = Sparse::kAuto;
 };

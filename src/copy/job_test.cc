@@ -1,0 +1,353 @@
+#include "copy/job.h"
+
+#include <filesystem>
+#include <functional>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "copy/testing/model_device.h"
+#include "io/testing.h"
+
+namespace peerlane::copy {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ModelDevice;
+using testing::ModelOptions;
+using Operation = ModelDevice::Operation;
+
+constexpr std::uint64_t kMiB = 1u << 20;
+
+End end_of(block::Device& device, std::uint64_t size, const char* name) {
+  End end;
+  end.device = &device;
+  end.size = size;
+  end.name = name;
+  end.identity = name;
+  return end;
+}
+
+/// How a copy ended.
+struct Outcome {
+  Result<void> result;
+  Summary summary;
+};
+
+class JobTest : public ::testing::Test {
+ protected:
+  /// Copies to the end. `during` is called with the job when it has been started.
+  Outcome copy(const End& from, const End& to, const PlanOptions& plan_options, const JobOptions& options,
+               std::function<void(Job&)> during = {}) {
+    Outcome outcome;
+    io::testing::run(*reactor_, run(outcome, from, to, plan_options, options, std::move(during)));
+    return outcome;
+  }
+
+  std::string scratch_file(const char* name) {
+    const std::string path = fmt::format("{}/peerlane-job-test-{}-{}", ::testing::TempDir(), getpid(), name);
+    std::filesystem::remove(path);
+    files_.push_back(path);
+    return path;
+  }
+  void TearDown() override {
+    for (const std::string& path : files_) std::filesystem::remove(path);
+  }
+
+ private:
+  static io::Task<void> run(Outcome& outcome, End from, End to, PlanOptions plan_options, JobOptions options,
+                            std::function<void(Job&)> during) {
+    auto planned = co_await plan(std::move(from), std::move(to), plan_options);
+    if (!planned) {
+      outcome.result = std::unexpected(planned.error());
+      co_return;
+    }
+    Job job(std::move(*planned), std::move(options));
+    if (during) during(job);
+    outcome.result = co_await job.run();
+    outcome.summary = job.summary();
+  }
+
+  std::unique_ptr<io::Reactor> reactor_ = *io::Reactor::create();
+  std::vector<std::string> files_;
+};
+
+/// One copy of everything that can be chosen, by chance, against what an array of bytes would have.
+struct RandomCopy {
+  explicit RandomCopy(std::uint64_t seed) : random(seed) {
+    const auto pick = [this](auto a, auto b) { return random() % 2 == 0 ? a : b; };
+    source_size = 1 + random() % (3 * kMiB);
+    plan.source_offset = pick(std::uint64_t{0}, random() % source_size);
+    plan.length = pick(source_size - plan.source_offset, random() % (source_size - plan.source_offset + 1));
+    plan.destination_offset = random() % 3 == 0 ? plan.source_offset : pick(std::uint64_t{0}, random() % 20000);
+    plan.sparse = std::array{Sparse::kAuto, Sparse::kAlways, Sparse::kNever}[random() % 3];
+    destination_size = plan.destination_offset + *plan.length + pick(std::uint64_t{0}, random() % 20000);
+    source = {.size = source_size, .block = pick(512U, 4096U), .alignment = pick(1U, 4096U), .map = random() % 4 != 0};
+    source.seed = seed;
+    destination = {.size = destination_size, .block = pick(512U, 4096U), .alignment = pick(1U, 4096U)};
+    destination.map = random() % 4 != 0;
+    destination.write_zeroes = random() % 2 == 0;
+    destination.unmap_unit = pick(std::uint64_t{0}, std::uint64_t{8192});
+    job.depth = 1 + static_cast<unsigned>(random() % 20);
+    job.request_bytes = pick(std::size_t{1} << 20, std::size_t{16} << 10);
+    job.verify = true;
+  }
+
+  std::mt19937_64 random;
+  std::uint64_t source_size = 0;
+  std::uint64_t destination_size = 0;
+  ModelOptions source;
+  ModelOptions destination;
+  PlanOptions plan;
+  JobOptions job;
+};
+
+TEST_F(JobTest, CopiesAnyRangeBetweenAnyBlocksExactly) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomCopy what(seed);
+    ModelDevice source(what.source);
+    ModelDevice destination(what.destination);
+    source.fill(200'000);
+    // A source's padding behind its end reads as zeroes.
+    std::fill(source.bytes().begin() + static_cast<std::ptrdiff_t>(what.source_size), source.bytes().end(), 0);
+    End to = end_of(destination, what.destination_size, "to");
+    if (what.random() % 2 == 0) {
+      to.zero_from = 0;
+    } else {
+      destination.fill_with(0xee);
+      std::fill(destination.bytes().begin() + static_cast<std::ptrdiff_t>(what.destination_size),
+                destination.bytes().end(), 0);
+    }
+    std::vector<std::uint8_t> expected = destination.bytes();
+    std::copy_n(source.bytes().begin() + static_cast<std::ptrdiff_t>(what.plan.source_offset), *what.plan.length,
+                expected.begin() + static_cast<std::ptrdiff_t>(what.plan.destination_offset));
+
+    const Outcome outcome = copy(end_of(source, what.source_size, "from"), to, what.plan, what.job);
+    ASSERT_TRUE(outcome.result) << outcome.result.error().text();
+    EXPECT_TRUE(expected == destination.bytes());
+    EXPECT_TRUE(destination.clean());
+    const Account& account = outcome.summary.account;
+    EXPECT_EQ(*what.plan.length, account.of(Way::kSkip) + account.of(Way::kZeroes) + account.of(Way::kHostMemory));
+    EXPECT_EQ(*what.plan.length, outcome.summary.bytes);
+    EXPECT_TRUE(outcome.summary.verified);
+    EXPECT_TRUE(source.complaints().empty()) << source.complaints().front();
+    EXPECT_TRUE(destination.complaints().empty()) << destination.complaints().front();
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+TEST_F(JobTest, MovesInsideADiskAsMemmoveDoes) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    ModelDevice disk({.size = 3 * kMiB, .block = random() % 2 == 0 ? 512U : 4096U, .seed = seed});
+    disk.fill(100'000);
+    const PlanOptions options{
+        .source_offset = random() % kMiB, .length = random() % (2 * kMiB), .destination_offset = random() % kMiB};
+    std::vector<std::uint8_t> expected = disk.bytes();
+    std::memmove(expected.data() + options.destination_offset, expected.data() + options.source_offset,
+                 *options.length);
+    const End end = end_of(disk, 3 * kMiB, "disk");
+    const Outcome outcome = copy(end, end, options, {});
+    ASSERT_TRUE(outcome.result) << outcome.result.error().text();
+    EXPECT_TRUE(expected == disk.bytes());
+  }
+}
+
+TEST_F(JobTest, LeavesZeroesToTheDestination) {
+  ModelDevice source({.size = 8 * kMiB});
+  ModelDevice destination({.size = 8 * kMiB});
+  destination.fill_with(0xff);
+  const Outcome outcome = copy(end_of(source, 8 * kMiB, "from"), end_of(destination, 8 * kMiB, "to"), {}, {});
+  ASSERT_TRUE(outcome.result);
+  EXPECT_EQ(0U, destination.written());
+  EXPECT_EQ(8 * kMiB, destination.zeroed());
+  EXPECT_EQ(0U, outcome.summary.account.memory_bytes);
+  EXPECT_EQ(8 * kMiB, outcome.summary.account.of(Way::kZeroes));
+}
+
+TEST_F(JobTest, FindsZeroesInDataOnlyWhenToldTo) {
+  ModelDevice source({.size = 4 * kMiB, .map = false});
+  std::fill_n(source.bytes().begin() + kMiB, kMiB / 2, 7);
+  for (const Sparse sparse : {Sparse::kAuto, Sparse::kAlways}) {
+    ModelDevice destination({.size = 4 * kMiB});
+    destination.fill_with(0xff);
+    const PlanOptions options{.length = {}, .sparse = sparse};
+    const Outcome outcome = copy(end_of(source, 4 * kMiB, "from"), end_of(destination, 4 * kMiB, "to"), options, {});
+    ASSERT_TRUE(outcome.result);
+    EXPECT_EQ(sparse == Sparse::kAlways ? kMiB / 2 : 4 * kMiB, destination.written());
+    EXPECT_EQ(source.bytes(), destination.bytes());
+  }
+}
+
+TEST_F(JobTest, GoesThroughMemoryWhereZeroesAreRefusedAfterAll) {
+  ModelDevice source({.size = 4 * kMiB});
+  ModelDevice destination({.size = 4 * kMiB});
+  destination.fill_with(0xff);
+  destination.zeroes_error = EOPNOTSUPP;
+  destination.fail_at(Operation::kZeroes, 1, true);
+  const Outcome outcome = copy(end_of(source, 4 * kMiB, "from"), end_of(destination, 4 * kMiB, "to"), {}, {});
+  ASSERT_TRUE(outcome.result) << outcome.result.error().text();
+  EXPECT_EQ(source.bytes(), destination.bytes());
+  EXPECT_EQ(4 * kMiB, outcome.summary.account.of(Way::kHostMemory));
+  EXPECT_GT(outcome.summary.account.fallbacks, 0U);
+}
+
+TEST_F(JobTest, NamesTheEndAndThePlaceOfAnError) {
+  struct Case {
+    bool at_source;
+    Operation operation;
+    const char* says;
+  };
+  for (const Case& what : {Case{true, Operation::kRead, "reading from at offset 2097152: "},
+                           Case{false, Operation::kWrite, "writing to at offset 2097152: "},
+                           Case{false, Operation::kFlush, "bringing to to stable storage: "}}) {
+    ModelDevice source({.size = 4 * kMiB, .map = false, .slow = false});
+    ModelDevice destination({.size = 4 * kMiB, .slow = false});
+    (what.at_source ? source : destination).fail_at(what.operation, what.operation == Operation::kFlush ? 1 : 3);
+    const Outcome outcome =
+        copy(end_of(source, 4 * kMiB, "from"), end_of(destination, 4 * kMiB, "to"), {}, {.depth = 1});
+    ASSERT_FALSE(outcome.result);
+    EXPECT_EQ(EIO, outcome.result.error().code);
+    EXPECT_EQ(0U, outcome.result.error().text().find(what.says)) << outcome.result.error().text();
+  }
+}
+
+TEST_F(JobTest, BeginsNothingNewAfterAnError) {
+  ModelDevice source({.size = 32 * kMiB, .map = false});
+  ModelDevice destination({.size = 32 * kMiB});
+  destination.fail_at(Operation::kWrite, 1);
+  const Outcome outcome =
+      copy(end_of(source, 32 * kMiB, "from"), end_of(destination, 32 * kMiB, "to"), {}, {.depth = 4});
+  EXPECT_FALSE(outcome.result);
+  EXPECT_LE(destination.written(), 4 * kMiB);
+  EXPECT_EQ(0U, destination.flushes());
+}
+
+TEST_F(JobTest, FindsTheFirstDifferenceWhenItVerifies) {
+  ModelDevice source({.size = 4 * kMiB});
+  ModelDevice destination({.size = 4 * kMiB});
+  source.fill(50'000);
+  // Written as it should be, and changed by somebody else before it is read back.
+  bool changed = false;
+  End to = end_of(destination, 4 * kMiB, "to");
+  const std::uint64_t place = 3 * kMiB + 12345;
+  to.settle = [&](std::uint64_t end) -> Result<void> {
+    EXPECT_EQ(4 * kMiB, end);
+    destination.bytes()[place] ^= 1;
+    destination.bytes()[place + kMiB / 2] ^= 1;
+    changed = true;
+    return {};
+  };
+  const PlanOptions options{.length = {}, .sparse = Sparse::kNever};
+  const Outcome outcome = copy(end_of(source, 4 * kMiB, "from"), to, options, {.verify = true});
+  EXPECT_TRUE(changed);
+  ASSERT_FALSE(outcome.result);
+  EXPECT_EQ(EILSEQ, outcome.result.error().code);
+  EXPECT_NE(std::string::npos, outcome.result.error().text().find(fmt::format("offset {} ", place)))
+      << outcome.result.error().text();
+  EXPECT_FALSE(outcome.summary.verified);
+}
+
+TEST_F(JobTest, EndsSoonWhenItIsCanceled) {
+  ModelDevice source({.size = 16 * kMiB, .map = false});
+  ModelDevice destination({.size = 16 * kMiB});
+  const auto started = io::Clock::now();
+  std::optional<io::Timer> timer;
+  const Outcome outcome = copy(end_of(source, 16 * kMiB, "from"), end_of(destination, 16 * kMiB, "to"), {},
+                               {.rate = kMiB}, [&timer](Job& job) {
+                                 timer.emplace(io::Reactor::current(), [&job] { job.cancel(); });
+                                 timer->arm_after(300ms);
+                               });
+  ASSERT_FALSE(outcome.result);
+  EXPECT_EQ(ECANCELED, outcome.result.error().code);
+  EXPECT_LT(io::Clock::now() - started, 5s);
+  EXPECT_LT(outcome.summary.bytes, 4 * kMiB);
+}
+
+TEST_F(JobTest, KeepsToTheRate) {
+  ModelDevice source({.size = 2 * kMiB, .map = false});
+  ModelDevice destination({.size = 2 * kMiB});
+  const auto started = io::Clock::now();
+  const Outcome outcome =
+      copy(end_of(source, 2 * kMiB, "from"), end_of(destination, 2 * kMiB, "to"), {}, {.rate = 2 * kMiB});
+  ASSERT_TRUE(outcome.result);
+  EXPECT_GE(io::Clock::now() - started, 700ms);
+}
+
+/// Interrupted and crashed at every possible write, and gone on with: the result is always right, and what was done
+/// before is not done again.
+TEST_F(JobTest, GoesOnAfterACrash) {
+  for (std::uint64_t n = 1; n < 60; n += 3) {
+    SCOPED_TRACE(n);
+    const std::string journal = scratch_file("journal");
+    ModelDevice source({.size = 2 * kMiB, .seed = n});
+    source.fill(60'000);
+    ModelDevice destination({.size = 2 * kMiB, .seed = n});
+    destination.fill_with(0xaa);
+    const JobOptions options{
+        .depth = 4, .request_bytes = 32768, .rate = 0, .verify = false, .journal = journal, .journal_interval = 2ms};
+    const End from = end_of(source, 2 * kMiB, "from");
+    const End to = end_of(destination, 2 * kMiB, "to");
+    const PlanOptions plan_options{.length = {}, .sparse = n % 2 == 0 ? Sparse::kAuto : Sparse::kNever};
+    destination.fail_at(Operation::kWrite, n);
+    const Outcome first = copy(from, to, plan_options, options);
+    destination.fail_at(Operation::kWrite, 0);
+    destination.crash();
+    const Outcome second = copy(from, to, plan_options, options);
+    ASSERT_TRUE(second.result) << second.result.error().text();
+    EXPECT_TRUE(source.bytes() == destination.bytes());
+    EXPECT_FALSE(std::filesystem::exists(journal));
+    if (!first.result && n > 30) {
+      EXPECT_GT(second.summary.resumed_at, 0U);
+    }
+  }
+}
+
+TEST_F(JobTest, DoesNotGoOnWithAnotherCopysJournal) {
+  const std::string journal = scratch_file("other");
+  ModelDevice source({.size = 2 * kMiB, .map = false});
+  ModelDevice destination({.size = 2 * kMiB});
+  const JobOptions options{.depth = 1, .request_bytes = 32768, .rate = 0, .verify = false, .journal = journal};
+  destination.fail_at(Operation::kWrite, 10);
+  End from = end_of(source, 2 * kMiB, "from");
+  End to = end_of(destination, 2 * kMiB, "to");
+  EXPECT_FALSE(copy(from, to, {}, options).result);
+  ASSERT_TRUE(std::filesystem::exists(journal));
+  const std::uint64_t written = destination.written();
+
+  const auto refused = [&](const End& a, const End& b, const PlanOptions& plan_options) {
+    const Outcome outcome = copy(a, b, plan_options, options);
+    return !outcome.result && outcome.result.error().code == EINVAL && destination.written() == written;
+  };
+  End changed = from;
+  changed.identity = "from, changed";
+  EXPECT_TRUE(refused(changed, to, {}));
+  End replaced = to;
+  replaced.identity = "another";
+  EXPECT_TRUE(refused(from, replaced, {}));
+  End cut = to;
+  cut.zero_from = 4096;
+  EXPECT_TRUE(refused(from, cut, {}));
+  EXPECT_TRUE(refused(from, to, {.length = kMiB}));
+  EXPECT_TRUE(refused(from, to, {.source_offset = 512, .length = {}}));
+  EXPECT_TRUE(std::filesystem::exists(journal));
+  EXPECT_TRUE(copy(from, to, {}, options).result);
+}
+
+TEST_F(JobTest, RefusesWhatCannotBeHad) {
+  ModelDevice disk({.size = 2 * kMiB});
+  ModelDevice other({.size = 2 * kMiB});
+  const End end = end_of(disk, 2 * kMiB, "disk");
+  const PlanOptions overlapping{.length = kMiB, .destination_offset = 1};
+  EXPECT_EQ(EINVAL, copy(end, end, overlapping, {.verify = true}).result.error().code);
+  const JobOptions journaled{.journal = scratch_file("refused")};
+  EXPECT_EQ(EINVAL, copy(end, end, overlapping, journaled).result.error().code);
+  End nameless = end_of(other, 2 * kMiB, "memory");
+  nameless.identity.clear();
+  EXPECT_EQ(EINVAL, copy(end, nameless, {}, journaled).result.error().code);
+}
+
+}  // namespace
+}  // namespace peerlane::copy
