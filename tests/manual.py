@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The manual page is well formed, and it, the help and docs/configuration.md name the same options."""
+"""The manual pages are well formed, and they, the help and docs/configuration.md name the same options."""
 
 import os
 import re
@@ -10,12 +10,15 @@ import sys
 import environment
 import server
 
-MANUAL = environment.ROOT / "docs" / "man" / "peerlane.1"
+MANUAL = environment.ROOT / "docs" / "man"
 CONFIGURATION = environment.ROOT / "docs" / "configuration.md"
 
 OPTION = re.compile(r"--[a-z][a-z-]*[a-z]")
 
-# Options that have no key in the configuration file, with the reason.
+# Which commands' options a page has.
+PAGES = {"peerlane.1": "serve", "peerlane-copy.1": "copy"}
+
+# Options of serve that have no key in the configuration file, with the reason.
 WITHOUT_KEY = {
     "--config",   # names the file
     "--json",     # is about this run's standard output
@@ -23,22 +26,33 @@ WITHOUT_KEY = {
 }
 
 
-def complaints_of_groff():
+def complaints_of_groff(page):
     if shutil.which("groff") is None:
         return []
-    done = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8", str(MANUAL)], capture_output=True, text=True,
+    done = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8", str(page)], capture_output=True, text=True,
                           env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
     return done.stderr.splitlines()
 
 
+def offered_by(command):
+    return set(OPTION.findall(server.run(command, "--help").stdout)) - {"--help"}
+
+
+def complaints_about(page, command):
+    text = (MANUAL / page).read_text(encoding="utf-8").replace("\\-", "-")
+    offered, named = offered_by(command), set(OPTION.findall(text)) - {"--version", "--help"}
+    complaints = complaints_of_groff(MANUAL / page)
+    complaints += [f"{option} is offered by {command}, but not in {page}" for option in sorted(offered - named)]
+    complaints += [f"{option} is in {page}, but {command} does not have it" for option in sorted(named - offered)]
+    return complaints
+
+
 def main():
-    complaints = complaints_of_groff()
-    offered = set(OPTION.findall(server.run("serve", "--help").stdout))
-    manual = set(OPTION.findall(MANUAL.read_text(encoding="utf-8").replace("\\-", "-"))) - {"--version"}
-    complaints += [f"{option} is offered by serve, but not in the manual" for option in sorted(offered - manual)]
-    complaints += [f"{option} is in the manual, but serve does not have it" for option in sorted(manual - offered)]
+    complaints = [complaint for page, command in PAGES.items() for complaint in complaints_about(page, command)]
+    pages = {page.name for page in MANUAL.iterdir()}
+    complaints += [f"{page} is not checked against any command" for page in sorted(pages - set(PAGES))]
     keys = set(OPTION.findall(CONFIGURATION.read_text(encoding="utf-8")))
-    missing = offered - keys - WITHOUT_KEY
+    missing = offered_by("serve") - keys - WITHOUT_KEY
     complaints += [f"{option} has no key in docs/configuration.md" for option in sorted(missing)]
     for complaint in complaints:
         print(complaint)
