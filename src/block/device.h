@@ -133,7 +133,7 @@ class Device {
 struct OpenOptions {
   std::uint32_t logical_block_size = 0;  // 512 or 4096; 0: the device's own, or 512 where it has none
   bool read_only = false;
-  bool direct = true;  // O_DIRECT where the file system can; false: through the kernel's page cache
+  bool direct = true;     // O_DIRECT where the file system can; false: through the kernel's page cache
   bool exclusive = true;  // a block device that is mounted or in other exclusive use is not written to
 };
 

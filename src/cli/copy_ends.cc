@@ -4,12 +4,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "block/descriptor_device.h"
@@ -30,8 +32,20 @@ enum class Kind : unsigned char { kMissing, kFile, kDevice, kOther };
 
 struct Found {
   Kind kind = Kind::kMissing;
-  struct stat status{};
+  dev_t device = 0;      // its number, if it is one
+  struct stat status{};  // of a loop device (`looped`): that of the file behind it
+  bool looped = false;
 };
+
+/// The file that a loop device, or a partition of one, shows; empty if the device is another.
+std::string backing_file(dev_t device) {
+  for (const char* where : {"loop", "../loop"}) {
+    std::ifstream name(fmt::format("/sys/dev/block/{}:{}/{}/backing_file", major(device), minor(device), where));
+    std::string path;
+    if (std::getline(name, path)) return path;
+  }
+  return {};
+}
 
 Found look_at(const std::string& path) {
   Found found;
@@ -42,13 +56,24 @@ Found look_at(const std::string& path) {
   } else {
     found.kind = S_ISBLK(found.status.st_mode) ? Kind::kDevice : Kind::kOther;
   }
+  if (found.kind != Kind::kDevice) return found;
+  found.device = found.status.st_rdev;
+  struct stat backing{};
+  found.looped = stat(backing_file(found.device).c_str(), &backing) == 0;
+  if (found.looped) found.status = backing;
   return found;
+}
+
+/// A file and a loop device on it.
+bool one_behind_the_other(const Found& a, const Found& b) {
+  const bool both_files = (a.kind == Kind::kFile || a.looped) && (b.kind == Kind::kFile || b.looped);
+  return a.looped != b.looped && both_files && a.status.st_dev == b.status.st_dev && a.status.st_ino == b.status.st_ino;
 }
 
 bool same(const Found& a, const Found& b) {
   if (a.kind != b.kind) return false;
   if (a.kind == Kind::kFile) return a.status.st_dev == b.status.st_dev && a.status.st_ino == b.status.st_ino;
-  return a.kind == Kind::kDevice && a.status.st_rdev == b.status.st_rdev;
+  return a.kind == Kind::kDevice && a.device == b.device;
 }
 
 /// What tells a disk from another one of its name; empty for what is gone with the program.
@@ -89,6 +114,7 @@ class CopyEnds::Opener {
     const bool one_disk = same(source_found_, destination_found_);
     const bool moves_inside = !arguments_.destination_offset.empty() && plan_.source_offset != plan_.destination_offset;
     if (one_disk && !moves_inside) co_return refuse_same();
+    if (one_behind_the_other(source_found_, destination_found_)) co_return refuse_same();
     auto opened = co_await open_source(one_disk);
     if (!opened) co_return opened;
     if (one_disk) co_return use_source_as_destination();

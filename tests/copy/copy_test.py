@@ -238,6 +238,14 @@ class BlockDeviceTest(CopyTest):
         self.refused(self.source, device, says="is too small")
         self.assertEqual(before, pathlib.Path(device).read_bytes())
 
+    def test_one_that_shows_the_source_is_refused(self):
+        device = self.loop(8 * MIB)
+        backing = self.directory / f"loop-{8 * MIB}"
+        before = backing.read_bytes()
+        self.refused(backing, device, says="same disk")
+        self.refused(device, backing, says="same disk")
+        self.assertEqual(before, backing.read_bytes())
+
     def test_one_in_use_is_written_only_by_force(self):
         device = self.loop(8 * MIB)
         holder = os.open(device, os.O_RDWR | os.O_EXCL)
