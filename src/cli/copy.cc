@@ -1,6 +1,7 @@
 #include "cli/copy.h"
 
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -93,20 +94,20 @@ class CopyCommand {
   }
 
   io::Task<Result<void>> run_job(const copy::Plan& plan) {
-    copy::Job job(plan, options_.job);
-    auto checked = job.check();
+    const auto job = std::make_unique<copy::Job>(plan, options_.job);  // too large for a coroutine's frame
+    auto checked = job->check();
     if (!checked) co_return checked;
     auto prepared = ends_.prepare();
     if (!prepared) co_return prepared;
     ends_.keep();
-    SignalWatch watch(signals_, job);
-    ProgressDisplay display(job, progress_mode(arguments_.progress, arguments_.quiet, isatty(STDERR_FILENO) != 0));
+    SignalWatch watch(signals_, *job);
+    ProgressDisplay display(*job, progress_mode(arguments_.progress, arguments_.quiet, isatty(STDERR_FILENO) != 0));
     io::spawn(watch.run());
     io::spawn(display.run());
-    auto done = co_await job.run();
+    auto done = co_await job->run();
     co_await display.stop();
     co_await watch.stop();
-    report(plan, job.summary(), done ? nullptr : &done.error());
+    report(plan, job->summary(), done ? nullptr : &done.error());
     co_return done;
   }
 

@@ -168,6 +168,8 @@ io::Task<Result<void>> Job::verify() {
   if (!ending()) co_return Result<void>();
   if (!error_) co_return fail(ECANCELED, "interrupted while verifying; the copy itself is complete");
   if (error_->code != EILSEQ) co_return std::unexpected(*error_);
+  // What the journal says is not so, and nobody may go on from it.
+  if (journal_) static_cast<void>(journal_->remove());
   co_return fail(EILSEQ, fmt::format("{} differs from {}: its byte at offset {} is the first that is not what was "
                                      "copied to it",
                                      plan_.destination().name, plan_.source().name, compare_.first_difference()));

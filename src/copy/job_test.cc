@@ -62,10 +62,10 @@ class JobTest : public ::testing::Test {
       outcome.result = std::unexpected(planned.error());
       co_return;
     }
-    Job job(std::move(*planned), std::move(options));
-    if (during) during(job);
-    outcome.result = co_await job.run();
-    outcome.summary = job.summary();
+    const auto job = std::make_unique<Job>(std::move(*planned), std::move(options));
+    if (during) during(*job);
+    outcome.result = co_await job->run();
+    outcome.summary = job->summary();
   }
 
   std::unique_ptr<io::Reactor> reactor_ = *io::Reactor::create();
@@ -241,7 +241,9 @@ TEST_F(JobTest, FindsTheFirstDifferenceWhenItVerifies) {
     return {};
   };
   const PlanOptions options{.length = {}, .sparse = Sparse::kNever};
-  const Outcome outcome = copy(end_of(source, 4 * kMiB, "from"), to, options, {.verify = true});
+  const std::string journal = scratch_file("differs");
+  const Outcome outcome = copy(end_of(source, 4 * kMiB, "from"), to, options, {.verify = true, .journal = journal});
+  EXPECT_FALSE(std::filesystem::exists(journal));  // what it would say is not so
   EXPECT_TRUE(changed);
   ASSERT_FALSE(outcome.result);
   EXPECT_EQ(EILSEQ, outcome.result.error().code);
