@@ -81,9 +81,11 @@ ordered_json route_json(const copy::Route& route, const Total& total) {
           {"not", std::move(refusals)}};
 }
 
-std::string route_text(const copy::Route& route, const Total& total) {
-  std::string text = fmt::format("  {:<12} {} in {} extent{}\n", copy::name(route.way), format_size(total.bytes),
-                                 total.extents, total.extents == 1 ? "" : "s");
+std::string route_text(const copy::Route& route, const Total& total, bool known) {
+  const std::string amount =
+      known ? fmt::format("{} in {} extent{}", format_size(total.bytes), total.extents, total.extents == 1 ? "" : "s")
+            : "all of it";
+  std::string text = fmt::format("  {:<12} {}\n", copy::name(route.way), amount);
   for (const auto& refusal : route.refusals) {
     text += fmt::format("    not {}: {}\n", copy::name(refusal.way), refusal.reason);
   }
@@ -233,12 +235,12 @@ io::Task<Result<std::string>> explain(const copy::Plan& plan, bool json) {
     object["extents"] = std::move(extents);
     co_return to_text(object) + "\n";
   }
-  const std::string length = plan.length() == copy::kUnknown ? "what it has" : format_size(plan.length());
+  const bool known = plan.length() != copy::kUnknown;
   std::string text = fmt::format("{} from offset {} -> {} from offset {}: {}\n", plan.source().name,
-                                 plan.source_offset(), plan.destination().name, plan.destination_offset(), length);
+                                 plan.source_offset(), plan.destination().name, plan.destination_offset(),
+                                 known ? format_size(plan.length()) : "all that there is");
   for (std::size_t i = 0; i < totals.size(); ++i) {
-    if (plan.length() == copy::kUnknown && totals[i].bytes != 0) totals[i].bytes = 0;
-    if (totals[i].extents != 0) text += route_text(plan.routes()[i], totals[i]);
+    if (totals[i].extents != 0) text += route_text(plan.routes()[i], totals[i], known);
   }
   co_return text;
 }
