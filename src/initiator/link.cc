@@ -96,11 +96,17 @@ io::Task<Result<LoginOutcome>> log_in(io::Stream& stream, transport::PduReader& 
   co_return std::unexpected(refusal.error);
 }
 
-io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, const LoginTerms& terms) {
+io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, LoginTerms& terms) {
   iscsi::TargetAddress place{options.host, options.port, std::nullopt};
   for (unsigned redirections = 0;; ++redirections) {
     LoginRefusal refusal;
     auto link = co_await open_at(reactor, options, place, terms, refusal);
+    const bool misunderstood = !link && refusal.status == LoginStatus::kInitiatorError && !terms.chap_without &&
+                               refusal.chap == iscsi::ChapAlgorithm::kSha256;
+    if (misunderstood) {
+      terms.chap_without = refusal.chap;
+      continue;
+    }
     if (link || !refusal.moved) co_return link;
     if (redirections == limits::kRedirections) {
       co_return fail(ELOOP, "the target sends us from one address to another; check its configuration");

@@ -89,6 +89,7 @@ Login::Login(iscsi::RandomSource& random, const LoginTerms& terms)
 Login::Step Login::fail_with(int code, std::string why, LoginStatus status) {
   refusal_.error = {code, std::move(why)};
   refusal_.status = status;
+  refusal_.chap = chap_.algorithm();
   return Step::kFailed;
 }
 
@@ -227,7 +228,7 @@ Result<void> Login::take_security(std::span<const KeyValue> pairs) {
   if (auth_ != Auth::kChap || chap_.done()) return {};
   if (chap_step_ == Chap::kIdle) {
     chap_step_ = Chap::kOffered;
-    chap_.start(out_);
+    chap_.start(out_, terms_.chap_without);
     return {};
   }
   chap_step_ = Chap::kAnswered;

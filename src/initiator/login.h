@@ -34,8 +34,9 @@ struct LoginTerms {
   std::string target_name;      // empty: a discovery session
   iscsi::Isid isid{};
   std::uint16_t cid = 0;
-  std::optional<Account> account;         // what we prove ourselves with, if the target asks
-  std::optional<Account> target_account;  // what the target must prove itself with; needs `account`
+  std::optional<Account> account;                    // what we prove ourselves with, if the target asks
+  std::optional<Account> target_account;             // what the target must prove itself with; needs `account`
+  std::optional<iscsi::ChapAlgorithm> chap_without;  // an algorithm that is not offered
   iscsi::OfferTerms offers;
 
   bool discovery() const { return target_name.empty(); }
@@ -56,6 +57,7 @@ struct LoginOutcome {
 struct LoginRefusal {
   Error error;
   iscsi::LoginStatus status = iscsi::LoginStatus::kSuccess;  // kSuccess: it was not the target that refused
+  std::optional<iscsi::ChapAlgorithm> chap;                  // what was agreed on before, if anything
   std::optional<iscsi::TargetAddress> moved;                 // where to log in instead: kMovedTemporarily, -Permanently
 };
 

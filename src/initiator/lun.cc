@@ -175,13 +175,20 @@ Request Lun::request_for(const scsi::BlockCdb& cdb) {
   return request;
 }
 
-/// Executes a block command, and takes everything but all of it as an error.
-io::Task<Result<void>> Lun::transfer(const Request& request, const char* doing) {
+/// Executes a command, and takes every status but a good one as an error.
+io::Task<Result<std::size_t>> Lun::command(const Request& request, const char* doing) {
   if (stale_) co_return fail(ESTALE, "another disk answers at this LUN now");
   auto result = co_await session_->execute(request);
   if (!result) co_return std::unexpected(std::move(result.error()));
   if (!succeeded(*result)) co_return std::unexpected(to_error(*result, doing));
-  if (result->transferred != request.data_in.size() + request.data_out.size()) {
+  co_return result->transferred;
+}
+
+/// The same for one that moves blocks: it must have moved all of them.
+io::Task<Result<void>> Lun::transfer(const Request& request, const char* doing) {
+  const auto transferred = co_await command(request, doing);
+  if (!transferred) co_return std::unexpected(transferred.error());
+  if (*transferred != request.data_in.size() + request.data_out.size()) {
     co_return fail(EIO, fmt::format("{}: the target moved fewer data than it was asked to", doing));
   }
   co_return Result<void>();

@@ -130,6 +130,7 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   io::Task<Result<void>> verify_piece(std::uint64_t offset, std::uint64_t length, ByteView data);
   io::Task<Result<void>> write_same_piece(std::uint64_t offset, std::uint64_t length, bool unmap);
   Request request_for(const scsi::BlockCdb& cdb);
+  io::Task<Result<std::size_t>> command(const Request& request, const char* doing);
   io::Task<Result<void>> transfer(const Request& request, const char* doing);
 
   std::uint64_t unmap_piece_bytes() const;

@@ -93,8 +93,9 @@ io::Task<Result<void>> Lun::reserve_out_here(scsi::ReserveOutAction action, std:
   put_be32(request.cdb, 5, static_cast<std::uint32_t>(parameters.size()));
   request.data_out = parameters;
   request.observer = this;
-  auto done = co_await transfer(request, "PERSISTENT RESERVE OUT");
-  co_return done;
+  const auto done = co_await command(request, "PERSISTENT RESERVE OUT");
+  if (!done) co_return std::unexpected(done.error());
+  co_return Result<void>();
 }
 
 io::Task<Result<ScsiResult>> Lun::execute(Request request) {

@@ -51,8 +51,10 @@ io::Task<Result<void>> Lun::unmap_piece(std::uint64_t offset, std::uint64_t leng
   request.data_out = list;
   request.repeatable = true;
   request.observer = this;
-  auto done = co_await transfer(request, "unmapping");
-  co_return done;
+  // tgt counts a parameter list as not transferred: only the status counts.
+  const auto done = co_await command(request, "unmapping");
+  if (!done) co_return std::unexpected(done.error());
+  co_return Result<void>();
 }
 
 io::Task<Result<void>> Lun::write_same_piece(std::uint64_t offset, std::uint64_t length, bool unmap) {

@@ -243,10 +243,11 @@ Result<void> ChapTarget::prove(std::string_view identifier, std::string_view cha
   return {};
 }
 
-void ChapInitiator::start(TextWriter& text) {
+void ChapInitiator::start(TextWriter& text, std::optional<ChapAlgorithm> without) {
+  without_ = without;
   std::string offered;
   for (const AlgorithmSpec& spec : kAlgorithms) {
-    if (!fetch(spec.algorithm)) continue;
+    if (!fetch(spec.algorithm) || spec.algorithm == without) continue;
     if (!offered.empty()) offered += ',';
     offered += text_of(spec.algorithm);
   }
@@ -271,9 +272,10 @@ Result<void> ChapInitiator::respond(std::span<const KeyValue> pairs, TextWriter&
   const auto challenge = value_of(pairs, Key::kChapC);
   if (!chosen || !identifier || !challenge) return fail(EPROTO, "CHAP_A, CHAP_I and CHAP_C do not come together");
   const auto spec = std::ranges::find(kAlgorithms, *chosen, [](const auto& s) { return text_of(s.algorithm); });
-  if (spec == kAlgorithms.end()) {
+  if (spec == kAlgorithms.end() || spec->algorithm == without_) {
     return fail(EPROTO, fmt::format("the target chose CHAP algorithm {}, which was not offered", printable(*chosen)));
   }
+  algorithm_ = spec->algorithm;
   const auto theirs = parse_challenge(*identifier, *challenge);
   if (!theirs) return std::unexpected(theirs.error());
   const auto response = chap_response(spec->algorithm, theirs->identifier, own_.secret, theirs->view());

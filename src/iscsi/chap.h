@@ -113,12 +113,14 @@ class ChapInitiator {
   ChapInitiator(RandomSource& random, ChapAccountView own, std::optional<ChapAccountView> target)
       : random_(random), own_(own), target_(target) {}
 
-  /// Writes the algorithms offered, the strongest first.
-  void start(TextWriter& text);
+  /// Writes the algorithms offered, the strongest first, `without` one.
+  void start(TextWriter& text, std::optional<ChapAlgorithm> without = std::nullopt);
   /// Takes the CHAP keys of one answer and writes what comes next.
   Result<void> handle(std::span<const KeyValue> pairs, TextWriter& answers);
   /// Whether all is said, and the target proved, where it was to.
   bool done() const { return state_ == State::kDone; }
+  /// The one that the target chose, if it has.
+  std::optional<ChapAlgorithm> algorithm() const { return algorithm_; }
 
  private:
   enum class State { kAlgorithm, kProof, kDone };
@@ -130,6 +132,8 @@ class ChapInitiator {
   ChapAccountView own_;
   std::optional<ChapAccountView> target_;
   State state_ = State::kAlgorithm;
+  std::optional<ChapAlgorithm> without_;
+  std::optional<ChapAlgorithm> algorithm_;
   ChapChallenge challenge_;
 };
 
