@@ -177,9 +177,16 @@ io::Task<void> commands(Lun& disk) {
   auto written = co_await disk.write(block, old, block::WriteFlags::kNone);
   value_of(std::move(written), "writing");
   auto swapped = co_await disk.compare_and_write(block, old, fresh);
-  require(value_of(std::move(swapped), "compare and write"), "compare and write finds equal blocks different");
-  auto again = co_await disk.compare_and_write(block, old, fresh);
-  require(!value_of(std::move(again), "compare and write"), "compare and write finds different blocks equal");
+  const bool has_it = swapped || swapped.error().code != ENOTSUP;
+  fmt::print("compare_and_write {}\n", has_it);
+  if (has_it) {
+    require(value_of(std::move(swapped), "compare and write"), "compare and write finds equal blocks different");
+    auto again = co_await disk.compare_and_write(block, old, fresh);
+    require(!value_of(std::move(again), "compare and write"), "compare and write finds different blocks equal");
+  } else {
+    auto rewritten = co_await disk.write(block, fresh, block::WriteFlags::kNone);
+    value_of(std::move(rewritten), "writing");
+  }
   auto medium = co_await disk.verify(0, 64 * block);
   value_of(std::move(medium), "verify");
   auto equal = co_await disk.verify(block, fresh);
