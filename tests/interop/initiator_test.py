@@ -5,6 +5,7 @@ application would, and says what does not hold."""
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -128,10 +129,10 @@ class TgtTest(Exercises):
 class RestartTest(Exercises):
     """A target that is killed and started again under verified load: nobody notices more than a pause."""
 
-    def run_load(self, disturb, url, seconds):
+    def run_load(self, disturb, url, seconds, env=None):
         load = subprocess.Popen([EXERCISE, "load", url, str(seconds)], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "PEERLANE_EXERCISE_REPLACEMENT": "30"})
+                                env={**os.environ, "PEERLANE_EXERCISE_REPLACEMENT": "30", **(env or {})})
         try:
             self.assertEqual("ready", load.stdout.readline().strip())
             disturbances = disturb(load)
@@ -167,6 +168,41 @@ class RestartTest(Exercises):
                 return count
 
             self.run_load(disturb, servers[-1].url, 10)
+
+    def test_silent(self):
+        """A target that stops for longer than it is waited for, and then goes on with what it had received."""
+        with Server("ram:64M") as server:
+            self.addCleanup(lambda: server.alive() and server.process.send_signal(signal.SIGCONT))
+
+            def disturb(load):
+                count = 0
+                end = time.monotonic() + 6
+                while time.monotonic() < end and load.poll() is None:
+                    time.sleep(random.uniform(0.2, 0.6))
+                    server.process.send_signal(signal.SIGSTOP)
+                    count += 1
+                    time.sleep(random.uniform(0.6, 1))
+                    server.process.send_signal(signal.SIGCONT)
+                return count
+
+            self.run_load(disturb, server.url, 8, {"PEERLANE_EXERCISE_PATIENCE": "200"})
+
+    def test_the_end_of_patience(self):
+        """A target that does not come back: an error that says so, soon after the replacement time-out."""
+        server = Server("ram:64M").start()
+        self.addCleanup(server.kill)
+        load = subprocess.Popen([EXERCISE, "load", server.url, "30"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "PEERLANE_EXERCISE_REPLACEMENT": "2"})
+        self.addCleanup(load.kill)
+        self.assertEqual("ready", load.stdout.readline().strip())
+        server.kill()
+        began = time.monotonic()
+        errors = load.communicate(timeout=environment.seconds(20))[1]
+        self.assertEqual(1, load.returncode)
+        self.assertIn("nothing listens there", errors)
+        self.assertGreater(time.monotonic() - began, 1.5)
+        self.assertLess(time.monotonic() - began, environment.seconds(6))
 
     def test_another_disk_is_not_taken_for_the_first(self):
         with environment.scratch() as directory:

@@ -7,8 +7,8 @@
 //   initiator_exercise commands URL            compare and write, verify, persistent reservations
 //   initiator_exercise load URL SECONDS        verified load; prints "ready", then a summary with the longest stall
 //
-// PEERLANE_EXERCISE_REPLACEMENT is the replacement time-out in seconds. Ends with 0 if all is well, with 1 and a
-// sentence if not.
+// PEERLANE_EXERCISE_REPLACEMENT is the replacement time-out in seconds, PEERLANE_EXERCISE_PATIENCE how many
+// milliseconds a silent target is waited for. Ends with 0 if all is well, with 1 and a sentence if not.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -56,6 +56,11 @@ initiator::DiskOptions options_from_environment() {
   if (const auto seconds = initiator::process_environment("PEERLANE_EXERCISE_REPLACEMENT")) {
     options.session.replacement_timeout = std::chrono::seconds(std::stoi(*seconds));
     options.session.reconnect_most = std::chrono::milliseconds(500);
+  }
+  if (const auto milliseconds = initiator::process_environment("PEERLANE_EXERCISE_PATIENCE")) {
+    const std::chrono::milliseconds patience(std::stoi(*milliseconds));
+    options.session.connection.nop_interval = options.session.connection.nop_timeout = patience;
+    options.session.link.login_timeout = 2 * patience;
   }
   return options;
 }
