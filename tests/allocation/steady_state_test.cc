@@ -21,14 +21,12 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "counting.h"
 #include "iscsi/pdu.h"
 #include "iscsi/pdu_control.h"
 #include "target/server.h"
 
 namespace {
-
-std::atomic<bool> counting{false};
-std::atomic<std::uint64_t> allocations{0};
 
 /// Whether this is a thread of the target; asked once a thread while counting.
 bool on_worker() {
@@ -41,39 +39,13 @@ bool on_worker() {
   return answer == 1;
 }
 
-void count() {
-  if (counting.load(std::memory_order_relaxed) && on_worker()) allocations.fetch_add(1, std::memory_order_relaxed);
-}
-
 }  // namespace
-
-// glibc's own functions, under the names that it keeps for programs which replace malloc.
-extern "C" {
-void* __libc_malloc(std::size_t size);
-void* __libc_calloc(std::size_t count, std::size_t size);
-void* __libc_realloc(void* memory, std::size_t size);
-void* __libc_memalign(std::size_t alignment, std::size_t size);
-
-void* malloc(std::size_t size) {
-  count();
-  return __libc_malloc(size);
-}
-void* calloc(std::size_t items, std::size_t size) {
-  count();
-  return __libc_calloc(items, size);
-}
-void* realloc(void* memory, std::size_t size) {
-  count();
-  return __libc_realloc(memory, size);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  count();
-  return __libc_memalign(alignment, size);
-}
-}
 
 namespace peerlane::target {
 namespace {
+
+using allocation::allocations;
+using allocation::counting;
 
 constexpr std::uint32_t kBlock = 4096;
 
@@ -223,6 +195,7 @@ void expect_no_allocation(const std::string& disk, const Manner& manner, block::
     initiator.run(5'000);  // pools fill, lists grow to their size
     constexpr std::uint32_t kCommands = 50'000;
     allocations = 0;
+    allocation::counts_here = on_worker;
     counting = true;
     initiator.run(kCommands);
     counting = false;
@@ -264,6 +237,7 @@ INSTANTIATE_TEST_SUITE_P(Manners, SteadyState,
 
 TEST(SteadyStateTest, TheCounterCounts) {
   allocations = 0;
+  allocation::counts_here = on_worker;
   counting = true;
   std::jthread([] {
     pthread_setname_np(pthread_self(), "peerlane-test");
