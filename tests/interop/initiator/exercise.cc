@@ -6,6 +6,7 @@
 //   initiator_exercise provisioning URL        unmap, zeroes, the allocation map
 //   initiator_exercise commands URL            compare and write, verify, persistent reservations
 //   initiator_exercise load URL SECONDS        verified load; prints "ready", then a summary with the longest stall
+//   initiator_exercise paths SECONDS URL...    the same on several paths: those given, or those that are found from one
 //
 // PEERLANE_EXERCISE_REPLACEMENT is the replacement time-out in seconds, PEERLANE_EXERCISE_PATIENCE how many
 // milliseconds a silent target is waited for. Ends with 0 if all is well, with 1 and a sentence if not.
@@ -22,6 +23,7 @@
 
 #include "initiator/discovery.h"
 #include "initiator/disk.h"
+#include "initiator/multipath.h"
 #include "scsi/persistent_reservation.h"
 
 namespace {
@@ -224,7 +226,7 @@ io::Task<void> commands(Lun& disk) {
 // --- Load ---
 
 struct Load {
-  Lun& disk;
+  block::Device& disk;
   io::TimePoint end;
   std::uint64_t operations = 0;
   io::Duration worst{0};
@@ -264,21 +266,74 @@ io::Task<void> work(Load& load, unsigned number) {
   }
 }
 
-io::Task<void> load(Lun& disk, int seconds) {
+io::Task<void> load(block::Device& disk, int seconds) {
   constexpr unsigned kWorkers = 16;
   Load load{disk, io::Clock::now() + std::chrono::seconds(seconds), 0, {}, {}};
   for (unsigned i = 0; i < kWorkers; ++i) io::spawn(work(load, i));
   fmt::print("ready\n");
   std::fflush(stdout);
   co_await load.workers.drained();
-  fmt::print("operations {}\nreconnects {}\nworst {}\n", load.operations, disk.session().reconnects(),
+  fmt::print("operations {}\nworst {}\n", load.operations,
              std::chrono::duration_cast<std::chrono::milliseconds>(load.worst).count());
+}
+
+/// Time-outs as somebody sets them who cannot wait.
+initiator::MultipathOptions path_options() {
+  using namespace std::chrono_literals;
+  initiator::MultipathOptions options;
+  options.disk = options_from_environment();
+  options.disk.session.connection.nop_interval = 300ms;
+  options.disk.session.connection.nop_timeout = 500ms;
+  options.disk.session.reconnect_least = 20ms;
+  options.disk.session.reconnect_most = 300ms;
+  options.path_timeout = 300ms;
+  options.replacement_timeout = options.disk.session.replacement_timeout;
+  options.check_interval = 200ms;
+  options.policy = initiator::PathPolicy::kRoundRobin;
+  return options;
+}
+
+io::Task<std::unique_ptr<initiator::Multipath>> open_paths(io::Reactor& reactor, std::vector<std::string> urls) {
+  const initiator::MultipathOptions options = path_options();
+  if (urls.size() == 1) {
+    auto url = value_of(iscsi::parse_url(urls.front()), "the URL");
+    auto opening = initiator::open_multipath(reactor, std::move(url), options);
+    auto opened = co_await std::move(opening);
+    co_return value_of(std::move(opened), "opening all paths");
+  }
+  std::vector<std::unique_ptr<Lun>> paths;
+  for (const std::string& text : urls) {
+    initiator::DiskOptions disk = options.disk;
+    disk.session.replacement_timeout = options.path_timeout;
+    auto url = value_of(iscsi::parse_url(text), "the URL");
+    auto opening = initiator::open_disk(reactor, std::move(url), std::move(disk));
+    auto opened = co_await std::move(opening);
+    paths.push_back(value_of(std::move(opened), "opening"));
+  }
+  co_return value_of(initiator::Multipath::join(paths, options), "joining the paths");
+}
+
+io::Task<void> load_on_paths(io::Reactor& reactor, std::vector<std::string> arguments) {
+  std::vector<std::string> urls(arguments.begin() + 2, arguments.end());
+  auto opening = open_paths(reactor, std::move(urls));
+  const auto disk = co_await std::move(opening);
+  co_await load(*disk, std::stoi(arguments.at(1)));
+  for (const initiator::Multipath::PathStatus& path : disk->paths()) {
+    fmt::print("path {} {} {} {}\n", path.portal, path.commands, path.failures, initiator::name(path.rank));
+  }
+  auto closed = co_await disk->close();
+  value_of(std::move(closed), "closing");
 }
 
 io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
   const std::string mode = arguments.at(0);
   if (mode == "discover") {
     co_await print_targets(reactor, arguments.at(1), static_cast<std::uint16_t>(std::stoi(arguments.at(2))));
+    reactor.stop();
+    co_return;
+  }
+  if (mode == "paths") {
+    co_await load_on_paths(reactor, arguments);
     reactor.stop();
     co_return;
   }
@@ -296,6 +351,7 @@ io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
     co_await commands(*disk);
   } else if (mode == "load") {
     co_await load(*disk, std::stoi(arguments.at(2)));
+    fmt::print("reconnects {}\n", disk->session().reconnects());
   } else {
     give_up("no such mode: " + mode);
   }

@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""The initiator's connections are cut, swallowed and refused, and its target is killed, hundreds of times at random
+under verified load (tests/interop/initiator/exercise.cc): no error reaches the caller, and no data are stale or lost."""
+
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import time
+import unittest
+
+import environment
+from proxy import Proxy
+from server import Server
+from tgt import free_port
+
+EXERCISE = os.environ["PEERLANE_EXERCISE"]
+MIB = 1 << 20
+CUTS = 500
+SECONDS = 150  # of load; it ends by itself, whatever came of the cuts
+# With the time-outs of the exercise: a NOP-Out after 0.3 s of silence, 0.5 s for its answer, 0.3 s for a new connection.
+WORST_STALL_MS = 2000
+
+
+class Cuts(unittest.TestCase):
+    """Starts a target on a file, and the load; counts what was done to it."""
+
+    def setUp(self):
+        self.random = random.Random(os.environ.get("PEERLANE_SEED") or random.randrange(1 << 32))
+        directory = environment.scratch()
+        self.addCleanup(directory.cleanup)
+        self.disk = pathlib.Path(directory.name) / "disk"
+        with open(self.disk, "wb") as file:
+            file.truncate(64 * MIB)
+        self.port = free_port()
+        self.server = Server(self.disk, listen=(f"127.0.0.1:{self.port}",)).start()
+        self.addCleanup(lambda: self.server.kill())
+
+    def proxy(self):
+        proxy = Proxy("127.0.0.1", self.port)
+        proxy.__enter__()
+        self.addCleanup(proxy.__exit__)
+        return proxy
+
+    def url(self, proxy):
+        return f"iscsi://127.0.0.1:{proxy.port}/{self.server.target}/0"
+
+    def restart(self):
+        """As after a crash of the target."""
+        self.server.kill()
+        time.sleep(self.random.uniform(0, 0.2))
+        self.server = Server(self.disk, listen=(f"127.0.0.1:{self.port}",)).start()
+
+    def run_load(self, urls, seconds, disturb):
+        """Runs the load while `disturb(load)` does; what the exercise found."""
+        load = subprocess.Popen([EXERCISE, "paths", str(seconds), *urls], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "PEERLANE_EXERCISE_REPLACEMENT": "60"})
+        try:
+            self.assertEqual("ready", load.stdout.readline().strip(), load.stderr.read() if load.poll() else "")
+            done = disturb(load)
+            output, errors = load.communicate(timeout=environment.seconds(seconds + 90))
+        finally:
+            load.kill()
+            load.wait()
+        self.assertEqual(0, load.returncode, f"{done} disturbances: {errors[-4000:]}")
+        lines = [line.split(" ", 1) for line in output.splitlines()]
+        found = {name: int(value) for name, value in lines if name in ("operations", "worst")}
+        found["paths"] = [value for name, value in lines if name == "path"]
+        print(f"{done} disturbances: {found}", file=sys.stderr)
+        return found
+
+
+class OnePathTest(Cuts):
+    def test_cut_and_killed_at_random(self):
+        proxy = self.proxy()
+        actions = {proxy.reset: 10, proxy.close: 10, proxy.freeze: 2, self.restart: 1}
+
+        def disturb(load):
+            for count in range(CUTS):
+                if load.poll() is not None:
+                    return count
+                action, = self.random.choices(list(actions), weights=actions.values())
+                action()
+                time.sleep(self.random.uniform(0.05, 0.4))
+            return CUTS
+
+        found = self.run_load([self.url(proxy)], SECONDS, disturb)
+        self.assertGreater(found["operations"], 1000)
+
+
+class TwoPathsTest(Cuts):
+    def test_either_path_is_cut(self):
+        proxies = [self.proxy(), self.proxy()]
+
+        def disturb(load):
+            count = 0
+            end = time.monotonic() + 25
+            while time.monotonic() < end and load.poll() is None:
+                proxy = self.random.choice(proxies)
+                action = self.random.choice([proxy.reset, proxy.close, proxy.freeze])
+                refuses = self.random.random() < 0.5
+                if refuses:
+                    proxy.refuse()
+                action()
+                time.sleep(self.random.uniform(0.3, 1.2))
+                proxy.accept()
+                time.sleep(1.5)  # until the path is back: the other one is next, perhaps
+                count += 1
+            return count
+
+        found = self.run_load([self.url(proxy) for proxy in proxies], 30, disturb)
+        self.assertGreater(found["operations"], 1000)
+        self.assertLess(found["worst"], environment.seconds(WORST_STALL_MS))
+        for path in found["paths"]:
+            commands = int(path.split()[1])
+            self.assertGreater(commands, found["operations"] / 10, f"a path is hardly used: {found['paths']}")
+
+    def test_paths_to_different_units_are_not_joined(self):
+        other = Server("ram:64M").start()
+        self.addCleanup(other.kill)
+        done = subprocess.run([EXERCISE, "paths", "1", self.url(self.proxy()), other.url], capture_output=True,
+                              text=True, timeout=environment.seconds(30), check=False)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("different logical units", done.stderr)
+
+
+class DiscoveredPathsTest(unittest.TestCase):
+    def test_all_portals_are_found(self):
+        with Server("ram:64M", listen=("127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0")) as server:
+            done = subprocess.run([EXERCISE, "paths", "1", server.url], capture_output=True, text=True,
+                                  timeout=environment.seconds(30), check=False)
+            self.assertEqual(0, done.returncode, done.stderr)
+            paths = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("path ")]
+            self.assertEqual({url.split("/")[2] for url in server.urls}, set(paths))
+            self.assertEqual(3, len(paths))
+
+
+if __name__ == "__main__":
+    unittest.main()
