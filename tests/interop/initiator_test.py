@@ -58,6 +58,8 @@ class PeerlaneTest(Exercises):
                 self.assertEqual(("true",) * 3, (found["unmap"], found["write_zeroes"], found["allocation"]))
                 self.passes("transfer", server.url)
                 self.passes("provisioning", server.url)
+                self.passes("threads", server.url)
+                self.passes("elsewhere", server.url)
                 self.assertEqual("true", self.passes("commands", server.url)["compare_and_write"])
 
     def test_digests(self):

@@ -5,6 +5,8 @@
 //   initiator_exercise transfer URL            all sizes and alignments, written and read back
 //   initiator_exercise provisioning URL        unmap, zeroes, the allocation map
 //   initiator_exercise commands URL            compare and write, verify, persistent reservations
+//   initiator_exercise threads URL             through the blocking facade, from several threads
+//   initiator_exercise elsewhere URL           transfer and provisioning, from another reactor than the disk's own
 //   initiator_exercise load URL SECONDS        verified load; prints "ready", then a summary with the longest stall
 //   initiator_exercise paths SECONDS URL...    the same on several paths: those given, or those that are found from one
 //
@@ -17,10 +19,12 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "initiator/blocking.h"
 #include "initiator/discovery.h"
 #include "initiator/disk.h"
 #include "initiator/multipath.h"
@@ -323,10 +327,16 @@ io::Task<void> load_on_paths(io::Reactor& reactor, std::vector<std::string> argu
   }
   auto closed = co_await disk->close();
   value_of(std::move(closed), "closing");
+/// A disk that is used from another reactor than its own.
+io::Task<void> use_from_elsewhere(io::Reactor& here, Lun& disk) {
+  co_await transfer(disk);
+  co_await provisioning(disk);
+  here.stop();
 }
 
 io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
   const std::string mode = arguments.at(0);
+  io::Event elsewhere_done;
   if (mode == "discover") {
     co_await print_targets(reactor, arguments.at(1), static_cast<std::uint16_t>(std::stoi(arguments.at(2))));
     reactor.stop();
@@ -349,6 +359,14 @@ io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
     co_await provisioning(*disk);
   } else if (mode == "commands") {
     co_await commands(*disk);
+  } else if (mode == "elsewhere") {
+    std::jthread other([&] {
+      const auto second = value_of(io::Reactor::create(), "io_uring");
+      io::spawn(use_from_elsewhere(*second, *disk));
+      second->run();
+      reactor.post([&] { elsewhere_done.set(); });
+    });
+    co_await elsewhere_done;
   } else if (mode == "load") {
     co_await load(*disk, std::stoi(arguments.at(2)));
     fmt::print("reconnects {}\n", disk->session().reconnects());
@@ -360,10 +378,40 @@ io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
   reactor.stop();
 }
 
+/// Several threads, each with a region of its own.
+void use_threads(const std::string& url) {
+  auto opened = initiator::BlockingDisk::open(url, options_from_environment());
+  const auto disk = value_of(std::move(opened), "opening");
+  const std::size_t block = disk->geometry().logical_block_size;
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned number = 0; number < 4; ++number) {
+      threads.emplace_back([&disk, block, number] {
+        for (unsigned turn = 0; turn < 100; ++turn) {
+          const std::uint64_t offset = (number * 2000 + turn * 17) * block;
+          const auto data = pattern((turn + 1) * block, number * 1000 + turn);
+          value_of(disk->write(offset, data), "writing from a thread");
+          std::vector<std::uint8_t> seen(data.size());
+          value_of(disk->read(offset, seen), "reading from a thread");
+          require(seen == data, "other data were read than written");
+        }
+      });
+    }
+  }
+  std::vector<std::uint8_t> buffer(block);
+  require(!disk->read(1, buffer) && !disk->read(disk->geometry().size, buffer), "a range that is none is refused");
+  value_of(disk->flush(), "flush");
+  value_of(disk->close(), "closing");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.at(0) == "threads") {
+    use_threads(arguments.at(1));
+    return 0;
+  }
   auto reactor = value_of(io::Reactor::create(), "io_uring");
   io::spawn(run(*reactor, std::move(arguments)));
   reactor->run();
