@@ -231,7 +231,9 @@ class CopyEnds::Opener {
     if (fd < 0) return std::unexpected(Error::from_errno(errno, "cannot make " + path));
     ::close(fd);
     ends_.made_path_ = path;
-    return open_existing();
+    // Now and not at the end: a journal must not outlive the file that it is about.
+    auto kept = keep_name_of(path);
+    return kept ? open_existing() : kept;
   }
 
   /// Stands for the file that is not to be made: on the same file system, so that it can do the same.
@@ -258,15 +260,9 @@ class CopyEnds::Opener {
     end.zero_from = device.bytes();
     end.identity = "file " + device.file_identity();
     const std::uint64_t before = device.bytes();
-    const bool made = !ends_.made_path_.empty();
-    end.settle = [&device, before, made, truncate = arguments_.truncate,
-                  path = arguments_.destination](std::uint64_t bytes_end) -> Result<void> {
+    end.settle = [&device, before, truncate = arguments_.truncate](std::uint64_t bytes_end) -> Result<void> {
       const std::uint64_t size = truncate ? bytes_end : std::max(before, bytes_end);
-      if (size != device.bytes()) {
-        auto resized = device.resize(size);
-        if (!resized) return resized;
-      }
-      return made ? keep_name_of(path) : Result<void>();
+      return size != device.bytes() ? device.resize(size) : Result<void>();
     };
     if (growth() == Growth::kGrowing) {
       end.size = kEndless;
