@@ -327,6 +327,8 @@ io::Task<void> load_on_paths(io::Reactor& reactor, std::vector<std::string> argu
   }
   auto closed = co_await disk->close();
   value_of(std::move(closed), "closing");
+}
+
 /// A disk that is used from another reactor than its own.
 io::Task<void> use_from_elsewhere(io::Reactor& here, Lun& disk) {
   co_await transfer(disk);
