@@ -281,13 +281,10 @@ io::Task<void> load(block::Device& disk, int seconds) {
              std::chrono::duration_cast<std::chrono::milliseconds>(load.worst).count());
 }
 
-/// Time-outs as somebody sets them who cannot wait.
 initiator::MultipathOptions path_options() {
   using namespace std::chrono_literals;
   initiator::MultipathOptions options;
   options.disk = options_from_environment();
-  options.disk.session.connection.nop_interval = 300ms;
-  options.disk.session.connection.nop_timeout = 500ms;
   options.disk.session.reconnect_least = 20ms;
   options.disk.session.reconnect_most = 300ms;
   options.path_timeout = 300ms;
