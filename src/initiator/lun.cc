@@ -147,13 +147,19 @@ UnitAccess Lun::access(bool restoring) {
 }
 
 io::Task<Result<void>> Lun::restore() {
-  measuring_ = true;  // an attention need not measure: that is done here
-  const UnitAccess unit = access(true);
+  known_ = false;
+  auto recognised = co_await recognise(true);
+  co_return recognised;
+}
+
+/// Whether the unit is the one that was opened, by asking it.
+io::Task<Result<void>> Lun::recognise(bool restoring) {
+  const UnitAccess unit = access(restoring);
   auto facts = co_await identify(unit);
-  measuring_ = false;
   if (!facts) co_return std::unexpected(std::move(facts.error()));
   auto measured = co_await measure(unit, *facts);
   if (!measured) co_return std::unexpected(std::move(measured.error()));
+  known_ = true;
   const std::string identity = stable_identity(*facts);
   stale_ = identity != stable_ || facts->capacity.block_size != block_size();
   if (stale_) {
@@ -162,6 +168,13 @@ io::Task<Result<void>> Lun::restore() {
   }
   newest_.store(bytes_of(facts->capacity), std::memory_order_relaxed);
   co_return Result<void>();
+}
+
+/// Before a command, if !usable(): the unit could not be asked at the login, or it is another one.
+io::Task<Result<void>> Lun::make_usable() {
+  if (stale_) co_return fail(ESTALE, "another disk answers at this LUN now");
+  auto recognised = co_await recognise(false);
+  co_return recognised;
 }
 
 // --- Reading and writing ---
@@ -177,7 +190,10 @@ Request Lun::request_for(const scsi::BlockCdb& cdb) {
 
 /// Executes a command, and takes every status but a good one as an error.
 io::Task<Result<std::size_t>> Lun::command(const Request& request, const char* doing) {
-  if (stale_) co_return fail(ESTALE, "another disk answers at this LUN now");
+  if (!usable()) [[unlikely]] {
+    auto made = co_await make_usable();
+    if (!made) co_return std::unexpected(std::move(made.error()));
+  }
   auto result = co_await session_->execute(request);
   if (!result) co_return std::unexpected(std::move(result.error()));
   if (!succeeded(*result)) co_return std::unexpected(to_error(*result, doing));

@@ -136,6 +136,9 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   std::uint64_t unmap_piece_bytes() const;
   std::uint64_t write_same_piece_bytes() const;
 
+  bool usable() const { return known_ && !stale_; }
+  io::Task<Result<void>> make_usable();
+  io::Task<Result<void>> recognise(bool restoring);
   io::Task<Result<void>> restore() override;
   void unit_attention(const scsi::Sense& sense) override;
   void scsi_event(iscsi::LunField lun, const scsi::Sense& sense) override;
@@ -154,6 +157,7 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   std::atomic<std::uint64_t> newest_;  // as the target told it last
   bool measuring_ = false;
   bool stale_ = false;     // another unit is at this LUN now
+  bool known_ = true;      // since the last login the unit has said who it is
   bool no_flush_ = false;  // the unit has no SYNCHRONIZE CACHE
   io::Gate background_;
 };

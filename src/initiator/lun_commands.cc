@@ -100,7 +100,10 @@ io::Task<Result<void>> Lun::reserve_out_here(scsi::ReserveOutAction action, std:
 
 io::Task<Result<ScsiResult>> Lun::execute(Request request) {
   assert(at_home());
-  if (stale_) co_return fail(ESTALE, "another disk answers at this LUN now");
+  if (!usable()) {
+    auto made = co_await make_usable();
+    if (!made) co_return std::unexpected(std::move(made.error()));
+  }
   request.lun = field_;
   auto result = co_await session_->execute(request);
   co_return result;

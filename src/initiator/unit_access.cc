@@ -45,8 +45,13 @@ io::Task<Result<ScsiResult>> UnitAccess::execute(const Request& request) {
     auto result = co_await session_.execute_now(request);
     const bool attention = result && result->status == scsi::Status::kCheckCondition && result->sense &&
                            result->sense->key == scsi::SenseKey::kUnitAttention;
-    if (!attention || tries == limits::kAttentionRetries) co_return result;
-    if (observer_ != nullptr) observer_->unit_attention(*result->sense);
+    const bool busy = result && (result->status == scsi::Status::kBusy || result->status == scsi::Status::kTaskSetFull);
+    if ((!attention && !busy) || tries == limits::kAttentionRetries) co_return result;
+    if (busy) {
+      co_await io::sleep(session_.reactor(), limits::kBusyLeast * (tries + 1));
+    } else if (observer_ != nullptr) {
+      observer_->unit_attention(*result->sense);
+    }
   }
 }
 
