@@ -56,7 +56,8 @@ io::Task<Result<std::unique_ptr<Lun>>> Lun::open(std::shared_ptr<Session> sessio
   if (lun > scsi::kMostLun) co_return fail(ENXIO, fmt::format("LUNs go from 0 to {}", scsi::kMostLun));
   const scsi::Lun number{static_cast<std::uint16_t>(lun)};
   const UnitAccess unit(*session, iscsi::LunField{scsi::encode_lun(number)}, nullptr, false);
-  auto facts = co_await probe(unit);
+  auto asking = options.known ? probe_again(unit, *options.known) : probe(unit);
+  auto facts = co_await std::move(asking);
   if (!facts) {
     co_return fail(facts.error().code,
                    fmt::format("LUN {} of {}: {}", lun, session->options().login.target_name, facts.error().text()));
@@ -158,7 +159,8 @@ io::Task<Result<void>> Lun::recognise(bool restoring) {
   auto facts = co_await identify(unit);
   if (!facts) co_return std::unexpected(std::move(facts.error()));
   auto measured = co_await measure(unit, *facts);
-  if (!measured) co_return std::unexpected(std::move(measured.error()));
+  if (!measured && measured.error().code != EHOSTDOWN) co_return std::unexpected(std::move(measured.error()));
+  if (!measured) facts->capacity = facts_.capacity;  // through this port it does not tell now
   known_ = true;
   const std::string identity = stable_identity(*facts);
   stale_ = identity != stable_ || facts->capacity.block_size != block_size();

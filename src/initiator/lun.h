@@ -34,12 +34,15 @@ struct LunOptions {
   std::size_t piece_bytes = limits::kInitiatorPieceBytes;  // a longer read or write becomes several commands
   unsigned pieces = limits::kInitiatorPieces;              // of these in flight
   bool read_only = false;
+  /// For a further path to a logical unit that is open already: its facts. The unit is only asked who it is then, since
+  /// in some access states it tells nothing else (SPC-4 §5.16.2.4).
+  std::optional<UnitFacts> known = {};
 };
 
 class Lun final : public block::Device, private SessionUser, private AttentionObserver {
  public:
   /// Asks `lun` of `session`'s target what it is. On the session's reactor, which is the Lun's home. The last Lun of a
-  /// session closes it. Errors: as probe(); ENXIO, a LUN above 16383.
+  /// session closes it. Errors: as probe(); ENXIO, a LUN above 16383; ESTALE, not the unit whose facts are known.
   static io::Task<Result<std::unique_ptr<Lun>>> open(std::shared_ptr<Session> session, std::uint32_t lun,
                                                      LunOptions options);
   /// Requires that close() has completed.

@@ -114,7 +114,7 @@ class Multipath final : public block::Device {
 
 /// Opens the logical unit that `url` names on all paths that are found: `sessions` through the URL's portal and through
 /// each further one that SendTargets tells of, of this target or of others with the same logical unit. A path that
-/// cannot be opened is left out, with a line in the log; the URL's own must open. Errors: as open_disk().
+/// cannot be opened is left out, with a line in the log. Errors, if there is none: as open_disk().
 io::Task<Result<std::unique_ptr<Multipath>>> open_multipath(io::Reactor& reactor, iscsi::Url url,
                                                             MultipathOptions options);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "initiator/discovery.h"
 #include "initiator/multipath.h"
+#include "initiator/scsi_error.h"
 
 namespace peerlane::initiator {
 namespace {
@@ -71,33 +72,32 @@ io::Task<std::vector<std::uint32_t>> luns_at(io::Reactor& reactor, Candidate can
   co_return luns;
 }
 
-/// Opens a candidate's LUN; null if it cannot be opened or is another logical unit than `identity`.
+/// Opens a LUN as a further path to the unit of `paths`, or as the first one; null if that cannot be done.
 io::Task<std::unique_ptr<Lun>> open_path(io::Reactor& reactor, iscsi::Url url, DiskOptions options,
-                                         std::string identity) {
+                                         const std::vector<std::unique_ptr<Lun>>& paths) {
   const std::string where = iscsi::to_string(url);
+  if (!paths.empty()) options.lun.known = paths.front()->facts();
   auto opening = open_disk(reactor, std::move(url), std::move(options));
   auto lun = co_await std::move(opening);
-  if (!lun) {
-    log::warning("{}: no path: {}", where, lun.error().text());
-    co_return nullptr;
-  }
-  if ((*lun)->identity().stable == identity) co_return std::move(*lun);
-  auto closed = co_await (*lun)->close();
-  if (!closed) log::debug("{}: {}", where, closed.error().text());
+  if (lun) co_return std::move(*lun);
+  log::write(lun.error().code == ESTALE ? log::Level::kDebug : log::Level::kWarning,
+             fmt::format("{}: no path: {}", where, lun.error().text()));
   co_return nullptr;
 }
 
 /// Opens up to `sessions` paths through a candidate.
 io::Task<void> add_paths(io::Reactor& reactor, Candidate candidate, unsigned sessions, DiskOptions options,
                          std::vector<std::unique_ptr<Lun>>& paths) {
-  const std::string identity = paths.front()->identity().stable;
+  // Elsewhere the unit can only be recognised, and must have said who it is.
+  const bool recognisable = !paths.empty() && !paths.front()->identity().stable.empty();
+  if (!recognisable && (!candidate.same_target || !paths.empty())) co_return;
   auto asking = luns_at(reactor, candidate, options);
   const std::vector<std::uint32_t> luns = co_await std::move(asking);
   for (const std::uint32_t number : luns) {
     iscsi::Url url = candidate.url;
     url.lun = number;
     for (unsigned i = 0; i < sessions && paths.size() < limits::kPaths; ++i) {
-      auto opening = open_path(reactor, url, options, identity);
+      auto opening = open_path(reactor, url, options, paths);
       auto path = co_await std::move(opening);
       if (path == nullptr) break;
       paths.push_back(std::move(path));
@@ -110,24 +110,30 @@ io::Task<void> add_paths(io::Reactor& reactor, Candidate candidate, unsigned ses
 io::Task<Result<std::unique_ptr<Multipath>>> open_multipath(io::Reactor& reactor, iscsi::Url url,
                                                             MultipathOptions options) {
   const DiskOptions disk = path_options(options);
+  const unsigned sessions = std::max(options.sessions, 1u);
+  const Candidate own{url};
+  std::vector<std::unique_ptr<Lun>> paths;
   auto opening = open_disk(reactor, url, disk);
   auto first = co_await std::move(opening);
-  if (!first) co_return std::unexpected(std::move(first.error()));
-  std::vector<std::unique_ptr<Lun>> paths;
-  paths.push_back(std::move(*first));
-  if (!paths.front()->identity().stable.empty()) {
-    const Candidate own{url};
-    auto adding = add_paths(reactor, own, std::max(options.sessions, 1u) - 1, disk, paths);
+  if (first) {
+    paths.push_back(std::move(*first));
+    auto adding = add_paths(reactor, own, sessions - 1, disk, paths);
     co_await std::move(adding);
-    std::vector<Candidate> candidates;
-    if (options.discover) {
-      auto finding = find_candidates(reactor, url, disk);
-      candidates = co_await std::move(finding);
-    }
+  } else if (!is_path_error(first.error()) || !options.discover) {
+    co_return std::unexpected(std::move(first.error()));
+  }
+  if (options.discover) {
+    auto finding = find_candidates(reactor, url, disk);
+    const std::vector<Candidate> candidates = co_await std::move(finding);
     for (const Candidate& candidate : candidates) {
-      auto adding_more = add_paths(reactor, candidate, std::max(options.sessions, 1u), disk, paths);
-      co_await std::move(adding_more);
+      auto adding = add_paths(reactor, candidate, sessions, disk, paths);
+      co_await std::move(adding);
     }
+  }
+  if (paths.empty()) co_return std::unexpected(std::move(first.error()));
+  if (!first) {  // it may be one that leads to the unit, but not to its data now
+    auto adding = add_paths(reactor, own, sessions, disk, paths);
+    co_await std::move(adding);
   }
   auto joined = Multipath::join(paths, options);
   if (joined) co_return joined;

@@ -216,6 +216,15 @@ io::Task<Result<void>> measure(UnitAccess access, UnitFacts& facts) {
   co_return Result<void>();
 }
 
+io::Task<Result<UnitFacts>> probe_again(UnitAccess access, UnitFacts known) {
+  auto facts = co_await identify(access);
+  if (!facts) co_return facts;
+  if (stable_identity(*facts) != stable_identity(known)) co_return fail(ESTALE, "another logical unit");
+  known.inquiry = std::move(facts->inquiry);
+  known.designators = std::move(facts->designators);
+  co_return known;
+}
+
 io::Task<Result<UnitFacts>> probe(UnitAccess access) {
   auto facts = co_await identify(access);
   if (!facts) co_return facts;

@@ -43,6 +43,9 @@ io::Task<Result<UnitFacts>> identify(UnitAccess access);
 /// `sixteen`.
 io::Task<Result<void>> measure(UnitAccess access, UnitFacts& facts);
 
+/// The facts of a logical unit of which all but the path is known: it is only asked who it is. ESTALE: another one.
+io::Task<Result<UnitFacts>> probe_again(UnitAccess access, UnitFacts known);
+
 /// All of the facts.
 io::Task<Result<UnitFacts>> probe(UnitAccess access);
 

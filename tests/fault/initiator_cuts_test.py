@@ -5,12 +5,14 @@ under verified load (tests/interop/initiator/exercise.cc): no error reaches the 
 import os
 import pathlib
 import random
+import struct
 import subprocess
 import sys
 import time
 import unittest
 
 import environment
+from initiator import Connection, Session
 from proxy import Proxy
 from server import Server
 from tgt import free_port
@@ -22,6 +24,8 @@ SECONDS = 150  # of load; it ends by itself, whatever came of the cuts
 # With these time-outs: a NOP-Out after so much silence, so much for its answer, 0.3 s for a new connection of a path.
 PATIENCE_MS = 400
 WORST_STALL_MS = 2000
+OPTIMIZED, NON_OPTIMIZED, STANDBY, UNAVAILABLE = range(4)
+SET_GROUPS = bytes([0xA4, 0x0A, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0])
 
 
 class Cuts(unittest.TestCase):
@@ -141,6 +145,56 @@ class DiscoveredPathsTest(unittest.TestCase):
             paths = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("path ")]
             self.assertEqual({url.split("/")[2] for url in server.urls}, set(paths))
             self.assertEqual(3, len(paths))
+
+
+class AccessStatesTest(unittest.TestCase):
+    """The target says which of two paths is the good one, and changes its mind under load (SPC-4 §5.16.2)."""
+
+    CONFIGURATION = """
+[[portal]]
+listen = "127.0.0.1:0"
+group = 1
+[[portal]]
+listen = "127.0.0.2:0"
+group = 2
+[[target]]
+name = "iqn.2026-11.test:paths"
+[[target.lun]]
+disk = "ram:64M"
+"""
+
+    def commands_by_host(self, server, states, seconds):
+        """How many commands each path gets while `states` ((state of group 1, of group 2), ...) follow each other."""
+        session = Session(Connection(server.address), server.target).login()
+        server.clients.append(session)
+        session.test_unit_ready()
+        load = subprocess.Popen([EXERCISE, "paths", str(seconds), server.url], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(load.wait)
+        self.addCleanup(load.kill)
+        self.assertEqual("ready", load.stdout.readline().strip())
+        for state in states:
+            time.sleep(seconds / (len(states) + 1))
+            session.check(SET_GROUPS, data=struct.pack(">I BBH BBH", 0, state[0], 0, 1, state[1], 0, 2))
+        output, errors = load.communicate(timeout=environment.seconds(seconds + 30))
+        self.assertEqual(0, load.returncode, errors)
+        lines = [line.split() for line in output.splitlines() if line.startswith("path ")]
+        return {words[1].split(":")[0]: int(words[2]) for words in lines}
+
+    def test_paths_are_used_as_the_target_says(self):
+        with environment.scratch() as directory:
+            path = pathlib.Path(directory) / "peerlane.toml"
+            path.write_text(self.CONFIGURATION)
+            with Server(config=path, luns=2) as server:
+                # From the start: half a second with both, the rest of the time with one.
+                found = self.commands_by_host(server, [(OPTIMIZED, STANDBY)], 4)
+                self.assertGreater(found["127.0.0.2"], 0)
+                self.assertGreater(found["127.0.0.1"], 1.5 * found["127.0.0.2"])
+                # Over and back, with a state that is only second best.
+                found = self.commands_by_host(
+                    server, [(STANDBY, OPTIMIZED), (OPTIMIZED, NON_OPTIMIZED), (UNAVAILABLE, NON_OPTIMIZED)], 6)
+                self.assertGreater(found["127.0.0.1"], 100)
+                self.assertGreater(found["127.0.0.2"], 100)
 
 
 if __name__ == "__main__":
