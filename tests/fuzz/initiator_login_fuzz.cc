@@ -44,15 +44,20 @@ initiator::LoginTerms terms_from(std::uint8_t rules) {
   return terms;
 }
 
-void check_request(const Login& login) {
+/// What the target itself has sent is no secret any more: it gets unknown keys back.
+bool holds_secret(std::string_view text, ByteView input) {
+  return std::ranges::any_of(kSecrets, [&](std::string_view secret) {
+    return text.find(secret) != std::string_view::npos && as_text(input).find(secret) == std::string_view::npos;
+  });
+}
+
+void check_request(const Login& login, ByteView input) {
   const iscsi::LoginRequest& request = login.request();
   require(login.data().size() == request.data_segment_length, "DataSegmentLength tells the truth");
   require(login.data().size() <= iscsi::kDefaultMaxRecvDataSegmentLength,
           "nobody has to receive more than the default");
   require(!request.continues || (!login.data().empty() && !request.transit), "C comes with data and without T");
-  for (const std::string_view secret : kSecrets) {
-    require(as_text(login.data()).find(secret) == std::string_view::npos, "no secret is sent");
-  }
+  require(!holds_secret(as_text(login.data()), input), "no secret is sent");
 }
 
 void check_outcome(const Login& login, const initiator::LoginTerms& terms) {
@@ -101,7 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Login::Step step = login.start();
   std::uint32_t stat_sn = 1;
   for (unsigned responses = 0; step == Login::Step::kSend && !input.empty(); ++responses) {
-    check_request(login);
+    check_request(login, ByteView(data, size));
     require(responses < limits::kLoginPdus, "a login ends");
     step = next_response(input, login, stat_sn);
   }
@@ -111,11 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else if (step == Login::Step::kFailed) {
     const auto& refusal = login.refusal();
     require(refusal.error.code != 0 && !refusal.error.message.empty(), "a refusal is explained");
-    for (const std::string_view secret : kSecrets) {
-      require(refusal.error.message.find(secret) == std::string::npos ||
-                  as_text(ByteView(data, size)).find(secret) != std::string_view::npos,
-              "no secret is logged");
-    }
+    require(!holds_secret(refusal.error.message, ByteView(data, size)), "no secret is logged");
   }
   return 0;
 }
