@@ -135,6 +135,15 @@ inline constexpr std::size_t kJournalBytes = 64u << 10;      // a journal
 inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;   // bytes a second: a limit of a copy
 inline constexpr std::uint64_t kMostCopyRate = std::uint64_t{1} << 40;  // the same
 
+// --- Load ---
+inline constexpr unsigned kBenchDepth = 1024;                                    // I/Os of a session under way
+inline constexpr unsigned kBenchSessions = 256;                                  // sessions of one run
+inline constexpr std::size_t kBenchBlockBytes = 64u << 20;                       // one I/O
+inline constexpr std::uint64_t kBenchMemory = std::uint64_t{4} << 30;            // data buffers of all I/Os under way
+inline constexpr std::uint64_t kBenchMarkedBlocks = std::uint64_t{1} << 33;      // blocks that a run may verify
+inline constexpr std::uint64_t kBenchSeconds = std::uint64_t{7} * 24 * 60 * 60;  // a run, where time limits it
+inline constexpr std::size_t kRawTransferBytes = 16u << 20;                      // data of a command given as bytes
+
 // --- SCSI ---
 inline constexpr std::size_t kMaxTransferBytes = 32u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH

@@ -191,7 +191,7 @@ void add_check_options(CLI::App& command, CheckArguments& arguments) {
 }  // namespace
 
 std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::string>& arguments) {
-  CLI::App app("Peerlane: an iSCSI target in user space.", "peerlane");
+  CLI::App app("Peerlane: an iSCSI target and initiator in user space.", "peerlane");
   app.set_version_flag("--version", version_text, "Show the version, the optional parts and the libraries, and exit");
   app.set_help_flag("-h,--help", "Show this help and exit");
   app.footer(kFooter);
@@ -204,6 +204,24 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   add_check_options(*app.add_subcommand("check", "Explain every mistake of a configuration file"), check);
   CLI::App* const copy_command = app.add_subcommand("copy", "Copy one disk to another");
   add_copy_options(*copy_command, copy);
+  BenchArguments bench;
+  InfoArguments info;
+  DiscoverArguments discover;
+  PrArguments reservations;
+  UnmapArguments unmap;
+  SgArguments sg;
+  CLI::App* const discover_command = app.add_subcommand("discover", "List a portal's targets and logical units");
+  add_discover_options(*discover_command, discover);
+  CLI::App* const info_command = app.add_subcommand("info", "Tell what a disk is and what it can do");
+  add_info_options(*info_command, info);
+  CLI::App* const bench_command = app.add_subcommand("bench", "Measure a disk");
+  add_bench_options(*bench_command, bench);
+  CLI::App* const unmap_command = app.add_subcommand("unmap", "Give the space of a range of a disk back");
+  add_unmap_options(*unmap_command, unmap);
+  CLI::App* const pr_command = app.add_subcommand("pr", "Persistent reservations of a logical unit");
+  add_pr_options(*pr_command, reservations);
+  CLI::App* const sg_command = app.add_subcommand("sg", "Send one SCSI command to a logical unit");
+  add_sg_options(*sg_command, sg);
 
   // CLI11 takes the arguments in reverse order, and speaks through exceptions, which end here.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -219,6 +237,12 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   }
   if (serve_command->parsed()) return serve;
   if (copy_command->parsed()) return copy;
+  if (discover_command->parsed()) return discover;
+  if (info_command->parsed()) return info;
+  if (bench_command->parsed()) return bench;
+  if (unmap_command->parsed()) return unmap;
+  if (pr_command->parsed()) return reservations;
+  if (sg_command->parsed()) return sg;
   return check;
 }
 

@@ -6,14 +6,21 @@
 #include <variant>
 #include <vector>
 
+#include "cli/bench_arguments.h"
 #include "cli/check.h"
 #include "cli/copy_arguments.h"
+#include "cli/discover.h"
 #include "cli/exit_code.h"
+#include "cli/info.h"
+#include "cli/pr.h"
 #include "cli/serve_arguments.h"
+#include "cli/sg.h"
+#include "cli/unmap.h"
 
 namespace peerlane::cli {
 
-using CommandLine = std::variant<ServeArguments, CheckArguments, CopyArguments>;
+using CommandLine = std::variant<ServeArguments, CheckArguments, CopyArguments, BenchArguments, InfoArguments,
+                                 DiscoverArguments, PrArguments, UnmapArguments, SgArguments>;
 
 /// What is printed instead of running a command: what was asked for (--help, --version), or what is wrong.
 struct Answer {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/bench.h"
 #include "cli/command_line.h"
 #include "cli/copy.h"
 #include "cli/serve.h"
@@ -21,6 +22,12 @@ ExitCode run(int argc, char** argv) {
     }
     if (const auto* const arguments = std::get_if<ServeArguments>(&*command_line)) return serve(*arguments);
     if (const auto* const arguments = std::get_if<CopyArguments>(&*command_line)) return copy_disk(*arguments);
+    if (const auto* const arguments = std::get_if<BenchArguments>(&*command_line)) return bench(*arguments);
+    if (const auto* const arguments = std::get_if<InfoArguments>(&*command_line)) return info(*arguments);
+    if (const auto* const arguments = std::get_if<DiscoverArguments>(&*command_line)) return discover(*arguments);
+    if (const auto* const arguments = std::get_if<PrArguments>(&*command_line)) return persistent_reserve(*arguments);
+    if (const auto* const arguments = std::get_if<UnmapArguments>(&*command_line)) return unmap(*arguments);
+    if (const auto* const arguments = std::get_if<SgArguments>(&*command_line)) return sg(*arguments);
     return check(std::get<CheckArguments>(*command_line));
   } catch (const std::exception& error) {  // at start-up only: memory, threads
     fmt::print(stderr, "peerlane: {}\n", error.what());

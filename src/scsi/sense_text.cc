@@ -1,0 +1,118 @@
+#include "scsi/sense_text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace peerlane::scsi {
+namespace {
+
+struct Meaning {
+  std::uint16_t code;
+  std::string_view text;
+};
+
+// SPC-4 table F.1, in the order of the codes.
+constexpr std::array kMeanings = std::to_array<Meaning>({
+    {0x0000, "NO ADDITIONAL SENSE INFORMATION"},
+    {0x0016, "OPERATION IN PROGRESS"},
+    {0x0400, "LOGICAL UNIT NOT READY, CAUSE NOT REPORTABLE"},
+    {0x0401, "LOGICAL UNIT IS IN PROCESS OF BECOMING READY"},
+    {0x0402, "LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED"},
+    {0x0403, "LOGICAL UNIT NOT READY, MANUAL INTERVENTION REQUIRED"},
+    {0x0404, "LOGICAL UNIT NOT READY, FORMAT IN PROGRESS"},
+    {0x040a, "LOGICAL UNIT NOT ACCESSIBLE, ASYMMETRIC ACCESS STATE TRANSITION"},
+    {0x040b, "LOGICAL UNIT NOT ACCESSIBLE, TARGET PORT IN STANDBY STATE"},
+    {0x040c, "LOGICAL UNIT NOT ACCESSIBLE, TARGET PORT IN UNAVAILABLE STATE"},
+    {0x0414, "LOGICAL UNIT NOT READY, SPACE ALLOCATION IN PROGRESS"},
+    {0x041b, "LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS"},
+    {0x0800, "LOGICAL UNIT COMMUNICATION FAILURE"},
+    {0x0c00, "WRITE ERROR"},
+    {0x0c02, "WRITE ERROR - AUTO REALLOCATION FAILED"},
+    {0x0c0c, "WRITE ERROR - UNEXPECTED UNSOLICITED DATA"},
+    {0x0c0d, "WRITE ERROR - NOT ENOUGH UNSOLICITED DATA"},
+    {0x0e03, "INVALID FIELD IN COMMAND INFORMATION UNIT"},
+    {0x1100, "UNRECOVERED READ ERROR"},
+    {0x1a00, "PARAMETER LIST LENGTH ERROR"},
+    {0x1d00, "MISCOMPARE DURING VERIFY OPERATION"},
+    {0x2000, "INVALID COMMAND OPERATION CODE"},
+    {0x2100, "LOGICAL BLOCK ADDRESS OUT OF RANGE"},
+    {0x2400, "INVALID FIELD IN CDB"},
+    {0x2500, "LOGICAL UNIT NOT SUPPORTED"},
+    {0x2600, "INVALID FIELD IN PARAMETER LIST"},
+    {0x2604, "INVALID RELEASE OF PERSISTENT RESERVATION"},
+    {0x260d, "COPY SEGMENT GRANULARITY VIOLATION"},
+    {0x2700, "WRITE PROTECTED"},
+    {0x2701, "HARDWARE WRITE PROTECTED"},
+    {0x2702, "LOGICAL UNIT SOFTWARE WRITE PROTECTED"},
+    {0x2707, "SPACE ALLOCATION FAILED WRITE PROTECT"},
+    {0x2800, "NOT READY TO READY CHANGE, MEDIUM MAY HAVE CHANGED"},
+    {0x2900, "POWER ON, RESET, OR BUS DEVICE RESET OCCURRED"},
+    {0x2901, "POWER ON OCCURRED"},
+    {0x2902, "SCSI BUS RESET OCCURRED"},
+    {0x2903, "BUS DEVICE RESET FUNCTION OCCURRED"},
+    {0x2904, "DEVICE INTERNAL RESET"},
+    {0x2907, "I_T NEXUS LOSS OCCURRED"},
+    {0x2a01, "MODE PARAMETERS CHANGED"},
+    {0x2a02, "LOG PARAMETERS CHANGED"},
+    {0x2a03, "RESERVATIONS PREEMPTED"},
+    {0x2a04, "RESERVATIONS RELEASED"},
+    {0x2a05, "REGISTRATIONS PREEMPTED"},
+    {0x2a06, "ASYMMETRIC ACCESS STATE CHANGED"},
+    {0x2a07, "IMPLICIT ASYMMETRIC ACCESS STATE TRANSITION FAILED"},
+    {0x2a09, "CAPACITY DATA HAS CHANGED"},
+    {0x2a10, "TIMESTAMP CHANGED"},
+    {0x2c00, "COMMAND SEQUENCE ERROR"},
+    {0x2f00, "COMMANDS CLEARED BY ANOTHER INITIATOR"},
+    {0x3100, "MEDIUM FORMAT CORRUPTED"},
+    {0x3103, "SANITIZE COMMAND FAILED"},
+    {0x3807, "THIN PROVISIONING SOFT THRESHOLD REACHED"},
+    {0x3900, "SAVING PARAMETERS NOT SUPPORTED"},
+    {0x3a00, "MEDIUM NOT PRESENT"},
+    {0x3e03, "LOGICAL UNIT FAILED SELF-TEST"},
+    {0x3f01, "MICROCODE HAS BEEN CHANGED"},
+    {0x3f03, "INQUIRY DATA HAS CHANGED"},
+    {0x3f05, "DEVICE IDENTIFIER CHANGED"},
+    {0x3f0e, "REPORTED LUNS DATA HAS CHANGED"},
+    {0x4400, "INTERNAL TARGET FAILURE"},
+    {0x4705, "PROTOCOL SERVICE CRC ERROR"},
+    {0x4900, "INVALID MESSAGE ERROR"},
+    {0x4b06, "INITIATOR RESPONSE TIMEOUT"},
+    {0x4e00, "OVERLAPPED COMMANDS ATTEMPTED"},
+    {0x5300, "MEDIA LOAD OR EJECT FAILED"},
+    {0x5500, "SYSTEM RESOURCE FAILURE"},
+    {0x5504, "INSUFFICIENT REGISTRATION RESOURCES"},
+});
+static_assert(std::ranges::is_sorted(kMeanings, {}, &Meaning::code));
+
+}  // namespace
+
+std::string_view status_text(Status status) {
+  switch (status) {
+    case Status::kGood:
+      return "GOOD";
+    case Status::kCheckCondition:
+      return "CHECK CONDITION";
+    case Status::kConditionMet:
+      return "CONDITION MET";
+    case Status::kBusy:
+      return "BUSY";
+    case Status::kReservationConflict:
+      return "RESERVATION CONFLICT";
+    case Status::kTaskSetFull:
+      return "TASK SET FULL";
+    case Status::kAcaActive:
+      return "ACA ACTIVE";
+    case Status::kTaskAborted:
+      return "TASK ABORTED";
+  }
+  return {};
+}
+
+std::string_view sense_text(SenseCode code) {
+  const auto wanted = static_cast<std::uint16_t>(code);
+  const auto* const found = std::ranges::lower_bound(kMeanings, wanted, {}, &Meaning::code);
+  return found != kMeanings.end() && found->code == wanted ? found->text : std::string_view();
+}
+
+}  // namespace peerlane::scsi
