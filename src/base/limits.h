@@ -93,6 +93,7 @@ inline constexpr std::chrono::milliseconds kBusyMost = 500ms;  // the longest on
 
 // --- Several paths to a logical unit ---
 inline constexpr std::size_t kPaths = 32;
+inline constexpr unsigned kSessionsPerPortal = 8;                 // to one logical unit
 inline constexpr std::size_t kPathCandidates = 64;                // places that are looked at for further paths
 inline constexpr std::size_t kPathLuns = 64;                      // logical units of another target that are looked at
 inline constexpr std::chrono::milliseconds kPathTimeout = 500ms;  // a lost connection's commands go on elsewhere then

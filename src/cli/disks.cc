@@ -8,6 +8,7 @@
 
 #include "initiator/credentials.h"
 #include "initiator/disk.h"
+#include "initiator/multipath.h"
 #include "io/reactor.h"
 
 namespace peerlane::cli {
@@ -91,12 +92,16 @@ io::Task<Result<std::unique_ptr<initiator::Lun>>> open_remote_disk(std::string s
 
 io::Task<Result<std::unique_ptr<block::Device>>> open_disk(std::string spec, block::OpenOptions options) {
   if (is_remote(spec)) {
-    RemoteOptions remote;
-    remote.read_only = options.read_only;
-    auto opening = open_remote_disk(std::move(spec), remote);
-    auto lun = co_await std::move(opening);
-    if (!lun) co_return std::unexpected(std::move(lun.error()));
-    co_return std::unique_ptr<block::Device>(std::move(*lun));
+    auto url = parse_disk_url(spec);
+    if (!url) co_return std::unexpected(std::move(url.error()));
+    auto session = options_for(*url, RemoteOptions());
+    if (!session) co_return std::unexpected(std::move(session.error()));
+    initiator::DiskOptions disk;
+    disk.session = std::move(*session);
+    disk.lun.read_only = options.read_only;
+    auto opening = initiator::open_device(io::Reactor::current(), std::move(*url), std::move(disk));
+    auto device = co_await std::move(opening);
+    co_return device;
   }
   if (!is_path(spec) && !spec.starts_with("ram:")) {
     co_return fail(ENOTSUP, fmt::format("this build has no disks of the kind \"{}\"; name a file, a block device, "

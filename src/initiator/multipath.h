@@ -118,6 +118,11 @@ class Multipath final : public block::Device {
 io::Task<Result<std::unique_ptr<Multipath>>> open_multipath(io::Reactor& reactor, iscsi::Url url,
                                                             MultipathOptions options);
 
+/// Opens a URL's logical unit as its options say: on one path as open_disk() does, or with `paths=all` on all that are
+/// found, or with `sessions=N` (2 to limits::kSessionsPerPortal) by so many sessions through the portal; both together
+/// are so many through each portal. Errors: as open_disk(); EINVAL for other values.
+io::Task<Result<std::unique_ptr<block::Device>>> open_device(io::Reactor& reactor, iscsi::Url url, DiskOptions options);
+
 /// For people: "optimized".
 const char* name(Multipath::Rank rank);
 

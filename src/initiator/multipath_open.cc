@@ -1,6 +1,7 @@
 // Finding the paths to a logical unit, and opening them.
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
@@ -105,7 +106,52 @@ io::Task<void> add_paths(io::Reactor& reactor, Candidate candidate, unsigned ses
   }
 }
 
+/// What the URL's options ask for; nothing: one path.
+Result<std::optional<MultipathOptions>> paths_wanted(const iscsi::Url& url) {
+  MultipathOptions options;
+  const std::string_view paths = url.option("paths");
+  const std::string_view sessions = url.option("sessions");
+  if (paths.empty() && sessions.empty()) return std::nullopt;
+  if (!paths.empty() && paths != "all") {
+    return fail(EINVAL, fmt::format("paths={} in the URL: it is all, or left out", iscsi::printable(paths)));
+  }
+  options.discover = paths == "all";
+  if (!sessions.empty()) {
+    const char* const end = sessions.data() + sessions.size();
+    const auto read = std::from_chars(sessions.data(), end, options.sessions);
+    if (read.ec != std::errc() || read.ptr != end || options.sessions == 0 ||
+        options.sessions > limits::kSessionsPerPortal) {
+      return fail(EINVAL, fmt::format("sessions={} in the URL: it is 1 to {}", iscsi::printable(sessions),
+                                      limits::kSessionsPerPortal));
+    }
+  }
+  return options;
+}
+
+/// One of the kinds of disks as a disk.
+template <typename Kind>
+Result<std::unique_ptr<block::Device>> as_device(Result<std::unique_ptr<Kind>> disk) {
+  if (!disk) return std::unexpected(std::move(disk.error()));
+  return std::unique_ptr<block::Device>(std::move(*disk));
+}
+
 }  // namespace
+
+io::Task<Result<std::unique_ptr<block::Device>>> open_device(io::Reactor& reactor, iscsi::Url url,
+                                                             DiskOptions options) {
+  auto wanted = paths_wanted(url);
+  if (!wanted) co_return std::unexpected(std::move(wanted.error()));
+  if (!*wanted) {
+    auto opening = open_disk(reactor, std::move(url), std::move(options));
+    auto lun = co_await std::move(opening);
+    co_return as_device(std::move(lun));
+  }
+  (*wanted)->replacement_timeout = options.session.replacement_timeout;
+  (*wanted)->disk = std::move(options);
+  auto opening = open_multipath(reactor, std::move(url), std::move(**wanted));
+  auto disk = co_await std::move(opening);
+  co_return as_device(std::move(disk));
+}
 
 io::Task<Result<std::unique_ptr<Multipath>>> open_multipath(io::Reactor& reactor, iscsi::Url url,
                                                             MultipathOptions options) {
