@@ -33,6 +33,26 @@ TEST(CommandLine, Check) {
   EXPECT_TRUE(std::get<CheckArguments>(*parsed).json);
 }
 
+TEST(CommandLine, ACdbFollowsTwoDashes) {
+  const auto parsed = parse_command_line({"sg", "iscsi://h/iqn.a/0", "--in", "96", "--", "12", "00", "60", "00"});
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  const auto& sg = std::get<SgArguments>(*parsed);
+  EXPECT_EQ(sg.disk, "iscsi://h/iqn.a/0");
+  EXPECT_EQ(sg.in, "96");
+  EXPECT_THAT(sg.cdb, ElementsAre("12", "00", "60", "00"));
+}
+
+TEST(CommandLine, ReservationsAndLoads) {
+  const auto pr = parse_command_line({"pr", "iscsi://h/iqn.a/0", "reserve", "--key", "1", "--type", "we"});
+  ASSERT_TRUE(pr) << pr.error().text;
+  EXPECT_EQ(std::get<PrArguments>(*pr).action, "reserve");
+  const auto bench = parse_command_line({"bench", "ram:1G", "-p", "randrw", "-q", "8", "-t", "2.5", "-y"});
+  ASSERT_TRUE(bench) << bench.error().text;
+  EXPECT_EQ(std::get<BenchArguments>(*bench).depth, 8u);
+  EXPECT_EQ(std::get<BenchArguments>(*bench).time, 2.5);
+  EXPECT_TRUE(std::get<BenchArguments>(*bench).yes);
+}
+
 TEST(CommandLine, HelpAndVersionAreAnswers) {
   const struct {
     std::vector<std::string> words;
@@ -40,6 +60,12 @@ TEST(CommandLine, HelpAndVersionAreAnswers) {
   } cases[] = {{{"--help"}, "Subcommands:"},
                {{"serve", "--help"}, "peerlane serve ram:1G"},
                {{"check", "-h"}, "peerlane check /etc"},
+               {{"bench", "--help"}, "--read-percent"},
+               {{"info", "--help"}, "peerlane info /dev"},
+               {{"discover", "--help"}, "--targets-only"},
+               {{"pr", "--help"}, "read-full-status"},
+               {{"unmap", "--help"}, "--yes"},
+               {{"sg", "--help"}, "TEST UNIT READY"},
                {{"--version"}, "compiler: "}};
   for (const auto& expected : cases) {
     const auto parsed = parse_command_line(expected.words);
@@ -55,6 +81,12 @@ TEST(CommandLine, WhatIsWrong) {
                                                        {"dance"},
                                                        {"check"},
                                                        {"check", "a", "b"},
+                                                       {"bench", "ram:1M", "--depth", "1025"},
+                                                       {"bench", "ram:1M", "--pattern", "dance"},
+                                                       {"pr", "iscsi://h/iqn.a/0", "dance"},
+                                                       {"sg", "iscsi://h/iqn.a/0"},
+                                                       {"unmap", "a", "--all", "--length", "1M"},
+                                                       {"discover"},
                                                        {"serve", "--no-such-option", "ram:1M"},
                                                        {"serve", "--threads", "0", "ram:1M"},
                                                        {"serve", "--threads", "257", "ram:1M"},

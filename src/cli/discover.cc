@@ -161,7 +161,7 @@ io::Task<ExitCode> run(const DiscoverArguments& arguments, const iscsi::Url& por
 
 void add_discover_options(CLI::App& command, DiscoverArguments& arguments) {
   command.footer(kFooter);
-  command.add_option("HOST[:PORT]", arguments.portal, "The portal to be asked")->required()->type_name("");
+  command.add_option("PORTAL", arguments.portal, "The portal to be asked: HOST[:PORT]")->required()->type_name("");
   command.add_flag("--targets-only", arguments.targets_only, "Do not log in to the targets");
   command.add_flag("--json", arguments.json, "Report one JSON object");
 }
