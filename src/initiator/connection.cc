@@ -52,9 +52,14 @@ Connection::Connection(ConnectionHost& host, io::Executor& executor, io::Stream&
 Connection::~Connection() = default;
 
 io::Task<void> Connection::serve() {
-  for (;;) {
-    const Next next = co_await read_one();
-    if (next == Next::kStop) break;
+  Next next = Next::kGoOn;
+  while (next == Next::kGoOn) {
+    auto read = co_await reader_.next();
+    if (!read) lost(read.error());
+    if (closing_) break;
+    next = co_await dispatch();
+    if (closing_) break;
+    if (next == Next::kGoOn && !waiting_.empty()) send_waiting();
   }
   close(ECONNABORTED, "the connection has ended");
   timer_.disarm();
@@ -84,53 +89,34 @@ Connection::Next Connection::wrong(std::string_view what) {
   return Next::kStop;
 }
 
-io::Task<Connection::Next> Connection::read_one() {
-  auto read = co_await reader_.next();
-  if (!read) co_return lost(read.error());
-  if (closing_) co_return Next::kStop;
+io::Task<Connection::Next> Connection::dispatch() {
   heard_ = executor_.now();
   if (reader_.data_left() > parameters_.our_max_recv_data_segment_length) {
-    co_return wrong("a data segment is longer than we take");
+    return io::ready(wrong("a data segment is longer than we take"));
   }
-  const Next next = co_await dispatch();
-  if (next == Next::kGoOn && !waiting_.empty()) send_waiting();
-  co_return closing_ ? Next::kStop : next;
-}
-
-io::Task<Connection::Next> Connection::dispatch() {
-  Next next = Next::kStop;
   switch (reader_.header().opcode()) {
     case Opcode::kDataIn:
-      next = co_await on_data_in();
-      break;
+      return on_data_in();
     case Opcode::kScsiResponse:
-      next = co_await on_response();
-      break;
+      return on_response();
     case Opcode::kR2t:
-      next = co_await on_r2t();
-      break;
+      return io::ready(on_r2t());
     case Opcode::kNopIn:
-      next = co_await on_nop_in();
-      break;
+      return on_nop_in();
     case Opcode::kTaskManagementResponse:
-      next = co_await on_function_response();
-      break;
+      return on_function_response();
     case Opcode::kTextResponse:
-      next = co_await on_text_response();
-      break;
+      return on_text_response();
     case Opcode::kLogoutResponse:
-      next = co_await on_logout_response();
-      break;
+      return on_logout_response();
     case Opcode::kAsyncMessage:
-      next = co_await on_async_message();
-      break;
+      return on_async_message();
     case Opcode::kReject:
-      next = co_await on_reject();
-      break;
+      return on_reject();
     default:
-      next = wrong(fmt::format("a PDU that no target sends now: {}", iscsi::name(reader_.header().opcode())));
+      return io::ready(
+          wrong(fmt::format("a PDU that no target sends now: {}", iscsi::name(reader_.header().opcode()))));
   }
-  co_return next;
 }
 
 /// Reads what is behind a data segment that was read whole.
@@ -166,32 +152,44 @@ void Connection::take_window(iscsi::CmdSn exp_cmd_sn, iscsi::CmdSn max_cmd_sn) {
 
 io::Task<Connection::Next> Connection::on_data_in() {
   const auto pdu = iscsi::DataIn::decode(reader_.bhs());
-  if (!pdu) co_return wrong(pdu.error().field);
+  if (!pdu) return io::ready(wrong(pdu.error().field));
   CommandSlot* const slot = find(pdu->initiator_task_tag);
-  if (slot == nullptr) co_return wrong("data for a command that is not under way");
+  if (slot == nullptr) return io::ready(wrong("data for a command that is not under way"));
   const ByteSpan into = slot->request->data_in;
   // DataPDUInOrder and DataSequenceInOrder are Yes: each byte comes once, in order.
-  if (pdu->data_sn != slot->next_data_sn) co_return wrong("Data-In out of sequence");
-  if (pdu->buffer_offset != slot->received) co_return wrong("Data-In with a Buffer Offset that is not the next one");
-  if (pdu->data_segment_length > into.size() - slot->received) co_return wrong("more data than were asked for");
+  if (pdu->data_sn != slot->next_data_sn) return io::ready(wrong("Data-In out of sequence"));
+  if (pdu->buffer_offset != slot->received) {
+    return io::ready(wrong("Data-In with a Buffer Offset that is not the next one"));
+  }
+  if (pdu->data_segment_length > into.size() - slot->received) {
+    return io::ready(wrong("more data than were asked for"));
+  }
   take_window(pdu->exp_cmd_sn, pdu->max_cmd_sn);
   ++slot->next_data_sn;
-  if (pdu->data_segment_length != 0) {
-    const ByteSpan part = into.subspan(slot->received, pdu->data_segment_length);
-    auto read = co_await reader_.read(part);
-    if (!read) co_return lost(read.error());
-    slot->received += pdu->data_segment_length;
-  }
-  const Next next = co_await finish_pdu();
-  if (next == Next::kStop || !pdu->status_present) co_return next;
+  const auto intact = reader_.take(into.subspan(slot->received, pdu->data_segment_length));
+  if (!intact) return receive_data(*slot, *pdu);
+  if (!*intact) return io::ready(wrong("a data digest is wrong"));
+  return io::ready(data_is_in(*slot, *pdu));
+}
 
-  if (!take_stat_sn(pdu->stat_sn)) co_return wrong("a status out of sequence");
-  slot->outcome.result.status = static_cast<scsi::Status>(pdu->status);
-  if (const char* const what = status_of(*slot, pdu->overflow, pdu->underflow, pdu->residual_count)) {
-    co_return wrong(what);
-  }
-  end_of(*slot, Ending::kAnswered);
-  co_return Next::kGoOn;
+/// Data that have not arrived whole: received in place.
+io::Task<Connection::Next> Connection::receive_data(CommandSlot& slot, iscsi::DataIn pdu) {
+  const ByteSpan part = slot.request->data_in.subspan(slot.received, pdu.data_segment_length);
+  auto read = co_await reader_.read(part);
+  if (!read) co_return lost(read.error());
+  const Next next = co_await finish_pdu();
+  if (next == Next::kStop) co_return next;
+  co_return data_is_in(slot, pdu);
+}
+
+Connection::Next Connection::data_is_in(CommandSlot& slot, const iscsi::DataIn& pdu) {
+  slot.received += pdu.data_segment_length;
+  if (!pdu.status_present) return Next::kGoOn;
+  if (!take_stat_sn(pdu.stat_sn)) return wrong("a status out of sequence");
+  slot.outcome.result.status = static_cast<scsi::Status>(pdu.status);
+  if (const char* const what = status_of(slot, pdu.overflow, pdu.underflow, pdu.residual_count)) return wrong(what);
+  end_of(slot, Ending::kAnswered);
+  return Next::kGoOn;
 }
 
 /// What the target says of how much was transferred, held against what was. Null, or what is wrong.
@@ -212,47 +210,55 @@ const char* Connection::status_of(CommandSlot& slot, bool overflow, bool underfl
 
 io::Task<Connection::Next> Connection::on_response() {
   const auto pdu = iscsi::ScsiResponse::decode(reader_.bhs());
-  if (!pdu) co_return wrong(pdu.error().field);
+  if (!pdu) return io::ready(wrong(pdu.error().field));
   CommandSlot* const slot = find(pdu->initiator_task_tag);
-  if (slot == nullptr) co_return wrong("a response to a command that is not under way");
-  if (!take_stat_sn(pdu->stat_sn)) co_return wrong("a response out of sequence");
+  if (slot == nullptr) return io::ready(wrong("a response to a command that is not under way"));
+  if (!take_stat_sn(pdu->stat_sn)) return io::ready(wrong("a response out of sequence"));
   take_window(pdu->exp_cmd_sn, pdu->max_cmd_sn);
+  if (reader_.data_left() != 0) return receive_response(*slot, *pdu);
+  small_size_ = 0;
+  return io::ready(response_is_in(*slot, *pdu));
+}
+
+/// With sense data, or data that the target thinks we want.
+io::Task<Connection::Next> Connection::receive_response(CommandSlot& slot, iscsi::ScsiResponse pdu) {
   const Next next = co_await read_small();
   if (next == Next::kStop) co_return next;
+  co_return response_is_in(slot, pdu);
+}
 
-  ScsiResult& result = slot->outcome.result;
-  result.status = static_cast<scsi::Status>(pdu->status);
+Connection::Next Connection::response_is_in(CommandSlot& slot, const iscsi::ScsiResponse& pdu) {
+  ScsiResult& result = slot.outcome.result;
+  result.status = static_cast<scsi::Status>(pdu.status);
   constexpr std::size_t kLengthBytes = 2;  // SenseLength (RFC 7143 §11.4.7.1)
   if (result.status == scsi::Status::kCheckCondition && small_size_ > kLengthBytes) {
     const ByteView segment = ByteView(small_).first(small_size_);
     const std::size_t length = std::min<std::size_t>(get_be16(segment, 0), small_size_ - kLengthBytes);
     result.sense = scsi::decode_sense(segment.subspan(kLengthBytes, length));
   }
-  const bool delivered = pdu->response == iscsi::ServiceResponse::kCompletedAtTarget;
+  const bool delivered = pdu.response == iscsi::ServiceResponse::kCompletedAtTarget;
   if (delivered) {
-    if (const char* const what = status_of(*slot, pdu->overflow, pdu->underflow, pdu->residual_count)) {
-      co_return wrong(what);
-    }
+    if (const char* const what = status_of(slot, pdu.overflow, pdu.underflow, pdu.residual_count)) return wrong(what);
   }
-  end_of(*slot, delivered ? Ending::kAnswered : Ending::kRefused);
-  co_return Next::kGoOn;
+  end_of(slot, delivered ? Ending::kAnswered : Ending::kRefused);
+  return Next::kGoOn;
 }
 
-io::Task<Connection::Next> Connection::on_r2t() {
+Connection::Next Connection::on_r2t() {
   const auto pdu = iscsi::R2t::decode(reader_.bhs());
-  if (!pdu) co_return wrong(pdu.error().field);
-  if (reader_.data_left() != 0) co_return wrong("an R2T with a data segment");
+  if (!pdu) return wrong(pdu.error().field);
+  if (reader_.data_left() != 0) return wrong("an R2T with a data segment");
   CommandSlot* const slot = find(pdu->initiator_task_tag);
-  if (slot == nullptr) co_return wrong("an R2T for a command that is not under way");
+  if (slot == nullptr) return wrong("an R2T for a command that is not under way");
   const std::size_t size = slot->request->data_out.size();
-  if (pdu->r2t_sn != slot->next_data_sn) co_return wrong("an R2T out of sequence");
-  if (pdu->buffer_offset != slot->given) co_return wrong("an R2T with a Buffer Offset that is not the next one");
-  if (pdu->desired_data_transfer_length > size - slot->given) co_return wrong("an R2T for more data than there are");
+  if (pdu->r2t_sn != slot->next_data_sn) return wrong("an R2T out of sequence");
+  if (pdu->buffer_offset != slot->given) return wrong("an R2T with a Buffer Offset that is not the next one");
+  if (pdu->desired_data_transfer_length > size - slot->given) return wrong("an R2T for more data than there are");
   if (pdu->desired_data_transfer_length > parameters_.max_burst_length) {
-    co_return wrong("an R2T for more than MaxBurstLength");
+    return wrong("an R2T for more than MaxBurstLength");
   }
   if (slot->asked_count >= std::min<std::size_t>(parameters_.max_outstanding_r2t, slot->asked.size())) {
-    co_return wrong("more R2Ts at a time than MaxOutstandingR2T");
+    return wrong("more R2Ts at a time than MaxOutstandingR2T");
   }
   take_window(pdu->exp_cmd_sn, pdu->max_cmd_sn);
   ++slot->next_data_sn;
@@ -261,7 +267,7 @@ io::Task<Connection::Next> Connection::on_r2t() {
       Asked{pdu->lun, pdu->target_transfer_tag, 0, pdu->buffer_offset, pdu->desired_data_transfer_length};
   if (!slot->listed) data_.push_back(*slot);
   send_data();
-  co_return Next::kGoOn;
+  return Next::kGoOn;
 }
 
 // --- The end of commands ---

@@ -92,11 +92,14 @@ class Connection {
   enum class Next : bool { kStop, kGoOn };
 
   // Reading (connection.cc)
-  io::Task<Next> read_one();
   io::Task<Next> dispatch();
   io::Task<Next> on_data_in();
+  io::Task<Next> receive_data(CommandSlot& slot, iscsi::DataIn pdu);
+  Next data_is_in(CommandSlot& slot, const iscsi::DataIn& pdu);
   io::Task<Next> on_response();
-  io::Task<Next> on_r2t();
+  io::Task<Next> receive_response(CommandSlot& slot, iscsi::ScsiResponse pdu);
+  Next response_is_in(CommandSlot& slot, const iscsi::ScsiResponse& pdu);
+  Next on_r2t();
   io::Task<Next> finish_pdu();
   Next wrong(std::string_view what);
   Next lost(const Error& error);

@@ -237,11 +237,11 @@ io::Task<Result<void>> Lun::write_piece(std::uint64_t offset, ByteView from, boo
 
 io::Task<Result<void>> Lun::read_here(std::uint64_t offset, ByteSpan into) {
   assert(offset % block_size() == 0 && into.size() % block_size() == 0);
-  if (into.empty()) co_return Result<void>();
-  if (into.size() <= piece_bytes_) [[likely]] {
-    auto done = co_await read_piece(offset, into);
-    co_return done;
-  }
+  if (into.empty()) return io::ready(Result<void>());
+  return into.size() <= piece_bytes_ ? read_piece(offset, into) : read_pieces(offset, into);
+}
+
+io::Task<Result<void>> Lun::read_pieces(std::uint64_t offset, ByteSpan into) {
   const auto piece = [this, into, offset](std::uint64_t at, std::uint64_t length) {
     return read_piece(at, into.subspan(at - offset, length));
   };
@@ -252,21 +252,22 @@ io::Task<Result<void>> Lun::read_here(std::uint64_t offset, ByteSpan into) {
 
 io::Task<Result<void>> Lun::write_here(std::uint64_t offset, ByteView from, block::WriteFlags flags) {
   assert(offset % block_size() == 0 && from.size() % block_size() == 0);
-  if (from.empty()) co_return Result<void>();
-  if (capabilities_.read_only) co_return fail(EROFS, "the logical unit is read-only");
+  if (from.empty()) return io::ready(Result<void>());
+  if (capabilities_.read_only) return io::ready(Result<void>(fail(EROFS, "the logical unit is read-only")));
   const bool durable = flags == block::WriteFlags::kFua;
   const bool fua = durable && facts_.dpo_fua;
-  Result<void> done;
-  if (from.size() <= piece_bytes_) [[likely]] {
-    done = co_await write_piece(offset, from, fua);
-  } else {
-    const auto piece = [this, from, offset, fua](std::uint64_t at, std::uint64_t length) {
-      return write_piece(at, from.subspan(at - offset, length), fua);
-    };
-    const PieceRange range{offset, offset + from.size(), piece_bytes_};
-    done = co_await in_pieces(range, options_.pieces, piece);
-  }
-  if (done && durable && !fua) done = co_await flush_here();
+  if (from.size() <= piece_bytes_ && durable == fua) return write_piece(offset, from, fua);
+  return write_pieces(offset, from, fua, durable && !fua);
+}
+
+/// `flush`: after the data, as the unit has no FUA.
+io::Task<Result<void>> Lun::write_pieces(std::uint64_t offset, ByteView from, bool fua, bool flush) {
+  const auto piece = [this, from, offset, fua](std::uint64_t at, std::uint64_t length) {
+    return write_piece(at, from.subspan(at - offset, length), fua);
+  };
+  const PieceRange range{offset, offset + from.size(), piece_bytes_};
+  auto done = co_await in_pieces(range, options_.pieces, piece);
+  if (done && flush) done = co_await flush_here();
   co_return done;
 }
 

@@ -126,6 +126,9 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   io::Task<Result<void>> reserve_out_here(scsi::ReserveOutAction action, std::optional<scsi::ReservationType> type,
                                           Bytes parameters);
 
+  io::Task<Result<void>> read_pieces(std::uint64_t offset, ByteSpan into);
+  io::Task<Result<void>> write_pieces(std::uint64_t offset, ByteView from, bool fua, bool flush);
+
   // One command each.
   io::Task<Result<void>> read_piece(std::uint64_t offset, ByteSpan into);
   io::Task<Result<void>> write_piece(std::uint64_t offset, ByteView from, bool fua);

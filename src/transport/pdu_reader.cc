@@ -71,9 +71,21 @@ void PduReader::count_read(ByteView bytes) {
   if (data_digest_) data_crc_.add(bytes);
 }
 
+std::optional<bool> PduReader::take(ByteSpan into) {
+  assert(into.size() == data_left_);
+  const std::size_t size = tail_size();
+  if (stream_.buffered().size() < into.size() + size) return std::nullopt;
+  if (!into.empty()) {
+    std::memcpy(into.data(), stream_.buffered().data(), into.size());
+    stream_.consume(into.size());
+    count_read(into);
+  }
+  return take_tail(size);
+}
+
 io::Task<Result<bool>> PduReader::finish() {
   assert(data_left_ == 0);
-  const std::size_t size = padding_ + (has_data_ && data_digest_ ? iscsi::kDigestBytes : 0);
+  const std::size_t size = tail_size();
   if (stream_.buffered().size() < size) return wait_for_tail(size);
   return io::ready(Result<bool>(take_tail(size)));
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -51,6 +52,10 @@ class PduReader {
   /// Reads padding and digest, once all data are read. False: the data digest is wrong.
   io::Task<Result<bool>> finish();
 
+  /// Reads the rest of the data segment into `into`, data_left() bytes, and finishes, if all of that has arrived: false
+  /// for a wrong data digest. Nothing if it has not; then nothing was read.
+  std::optional<bool> take(ByteSpan into);
+
   /// Reads what is left of the data segment without keeping it, and finishes. False: the data digest is wrong.
   io::Task<Result<bool>> skip();
 
@@ -60,6 +65,7 @@ class PduReader {
   Result<void> take_headers(std::size_t size);
   void count_read(ByteView bytes);
   io::Task<Result<void>> read_rest(ByteSpan into);
+  std::size_t tail_size() const { return padding_ + (has_data_ && data_digest_ ? iscsi::kDigestBytes : 0); }
   bool take_tail(std::size_t size);
   io::Task<Result<bool>> wait_for_tail(std::size_t size);
   io::Task<Result<bool>> skip_all();
