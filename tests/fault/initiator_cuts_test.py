@@ -8,6 +8,7 @@ import random
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -59,18 +60,21 @@ class Cuts(unittest.TestCase):
 
     def run_load(self, arguments, seconds, disturb):
         """Runs the load while `disturb(load)` does; what the exercise found."""
-        load = subprocess.Popen([EXERCISE, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "PEERLANE_EXERCISE_REPLACEMENT": "60",
-                                     "PEERLANE_EXERCISE_PATIENCE": str(PATIENCE_MS)})
-        try:
-            self.assertEqual("ready", load.stdout.readline().strip(), load.stderr.read() if load.poll() else "")
-            done = disturb(load)
-            output, errors = load.communicate(timeout=environment.seconds(seconds + 90))
-        finally:
-            load.kill()
-            load.wait()
-        self.assertEqual(0, load.returncode, f"{done} disturbances: {errors[-4000:]}")
+        # Its log goes to a file: whoever writes to a pipe that nobody reads stands still.
+        with tempfile.TemporaryFile("w+") as log:
+            load = subprocess.Popen([EXERCISE, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=log, text=True,
+                                    env={**os.environ, "PEERLANE_EXERCISE_REPLACEMENT": "60",
+                                         "PEERLANE_EXERCISE_PATIENCE": str(PATIENCE_MS)})
+            try:
+                self.assertEqual("ready", load.stdout.readline().strip())
+                done = disturb(load)
+                output, _ = load.communicate(timeout=environment.seconds(seconds + 90))
+            finally:
+                load.kill()
+                load.wait()
+            log.seek(0)
+            self.assertEqual(0, load.returncode, f"{done} disturbances: {log.read()[-4000:]}")
         lines = [line.split(" ", 1) for line in output.splitlines()]
         found = {name: int(value) for name, value in lines if name in ("operations", "worst")}
         found["disturbances"] = done
