@@ -119,8 +119,11 @@ io::Task<Result<std::unique_ptr<Session>>> Session::open(io::Reactor& reactor, S
 void Session::set_state(State state, std::string_view why) {
   if (state == state_) return;
   state_ = state;
-  const auto line = fmt::format("{}: {}{}{}", name_, initiator::name(state), why.empty() ? "" : ": ", why);
-  log::write(state == State::kWaiting || state == State::kFailed ? log::Level::kWarning : log::Level::kDebug, line);
+  const bool trouble = state == State::kWaiting || state == State::kFailed;
+  const log::Level level = trouble ? log::Level::kWarning : log::Level::kDebug;
+  if (log::enabled(level)) {
+    log::write(level, fmt::format("{}: {}{}{}", name_, initiator::name(state), why.empty() ? "" : ": ", why));
+  }
   changed_.wake_all();
 }
 
