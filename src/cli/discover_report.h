@@ -14,14 +14,14 @@ namespace peerlane::cli {
 
 struct FoundUnit {
   std::uint32_t lun = 0;
-  std::string url;
-  std::string vendor;
-  std::string product;
-  std::string serial;
-  std::string identity;  // as initiator::stable_identity(); empty: it does not say
+  std::string url = {};
+  std::string vendor = {};
+  std::string product = {};
+  std::string serial = {};
+  std::string identity = {};  // as initiator::stable_identity(); empty: it does not say
   std::uint64_t size = 0;
   std::uint32_t block_size = 0;
-  std::string error;  // why there is no more; empty: all is well
+  std::string error = {};  // why there is no more; empty: all is well
 };
 
 struct FoundTarget {

@@ -98,8 +98,8 @@ TEST(Reports, InfoOfALocalDisk) {
 }
 
 TEST(Reservations, TypesHaveTwoNamesEach) {
-  for (const std::uint8_t code : {1, 3, 5, 6, 7, 8}) {
-    const auto type = scsi::reservation_type(code);
+  for (const int code : {1, 3, 5, 6, 7, 8}) {
+    const auto type = scsi::reservation_type(static_cast<std::uint8_t>(code));
     ASSERT_TRUE(type);
     EXPECT_EQ(reservation_type_named(name(*type)), type);
   }

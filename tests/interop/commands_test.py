@@ -29,11 +29,13 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(done.returncode, status, f"{arguments}:\n{done.stdout}{done.stderr}")
         for word in server.SANITIZER_REPORTS:
             self.assertNotIn(word, done.stderr)
+        if status == OK:
+            self.assertEqual(done.stderr, "")
         self.assertNotIn(SECRET, done.stdout + done.stderr)
         return done.stdout
 
     def json(self, *arguments, **options):
-        return json.loads(self.peerlane(*arguments, "--json", **options))
+        return json.loads(self.peerlane(arguments[0], "--json", *arguments[1:], **options))
 
     def complaint(self, *arguments, status=FAILURE, env=None):
         """Runs a command that must fail; what it says on standard error."""
