@@ -17,7 +17,8 @@ OPTION = re.compile(r"--[a-z][a-z-]*[a-z]")
 
 # Which commands' options a page has.
 PAGES = {"peerlane.1": "serve",
-         **{f"peerlane-{name}.1": name for name in ("bench", "copy", "discover", "info", "pr", "sg", "unmap")}}
+         **{f"peerlane-{name}.1": name
+            for name in ("attach", "bench", "copy", "detach", "discover", "info", "pr", "sg", "unmap")}}
 
 # Options of serve that have no key in the configuration file, with the reason.
 WITHOUT_KEY = {

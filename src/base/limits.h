@@ -145,6 +145,17 @@ inline constexpr std::uint64_t kBenchMarkedBlocks = std::uint64_t{1} << 33;     
 inline constexpr std::uint64_t kBenchSeconds = std::uint64_t{7} * 24 * 60 * 60;  // a run, where time limits it
 inline constexpr std::size_t kRawTransferBytes = 16u << 20;                      // data of a command given as bytes
 
+// --- Disks attached to this host ---
+inline constexpr unsigned kAttachQueues = 4;                    // one per processor, but no more, if nothing is said
+inline constexpr unsigned kMostAttachQueues = 64;               // the most that may be asked for
+inline constexpr unsigned kAttachDepth = 128;                   // requests of a queue under way, if nothing is said
+inline constexpr unsigned kMostAttachDepth = 1024;              // the most that may be asked for
+inline constexpr std::uint32_t kAttachIoBytes = 512u << 10;     // one read or write; the kernel splits longer ones
+inline constexpr std::uint32_t kAttachDiscardBytes = 1u << 30;  // one discard, one write of zeroes; likewise
+inline constexpr auto kUblkTimeout = 60s;                       // a command to ublk without an answer
+inline constexpr std::chrono::milliseconds kUblkLook = 20ms;    // between two looks at a device that is not ready yet
+inline constexpr auto kUblkPredecessorWait = 2s;  // start: so long for a killed server to let go of its device
+
 // --- SCSI ---
 inline constexpr std::size_t kMaxTransferBytes = 32u << 20;       // one command (MAXIMUM TRANSFER LENGTH, SBC-4 §6.6.4)
 inline constexpr std::size_t kOptimalTransferBytes = 256u << 10;  // OPTIMAL TRANSFER LENGTH

@@ -89,6 +89,7 @@ bool enabled(Level level) {
 }
 
 void write(Level level, std::string_view line) {
+  if (!enabled(level)) return;
   Output& out = output();
   out.logger->log(spdlog_level(level), "{}", out.json ? json_string(line) : printable(line));
 }

@@ -222,6 +222,12 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   add_pr_options(*pr_command, reservations);
   CLI::App* const sg_command = app.add_subcommand("sg", "Send one SCSI command to a logical unit");
   add_sg_options(*sg_command, sg);
+  AttachArguments attach;
+  CLI::App* const attach_command = app.add_subcommand("attach", "Make a disk a block device of this host");
+  add_attach_options(*attach_command, attach);
+  DetachArguments detach;
+  CLI::App* const detach_command = app.add_subcommand("detach", "Take such a block device away");
+  add_detach_options(*detach_command, detach);
 
   // CLI11 takes the arguments in reverse order, and speaks through exceptions, which end here.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -243,6 +249,8 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   if (unmap_command->parsed()) return unmap;
   if (pr_command->parsed()) return reservations;
   if (sg_command->parsed()) return sg;
+  if (attach_command->parsed()) return attach;
+  if (detach_command->parsed()) return detach;
   return check;
 }
 

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/attach_arguments.h"
 #include "cli/bench_arguments.h"
 #include "cli/check.h"
 #include "cli/copy_arguments.h"
@@ -19,8 +20,9 @@
 
 namespace peerlane::cli {
 
-using CommandLine = std::variant<ServeArguments, CheckArguments, CopyArguments, BenchArguments, InfoArguments,
-                                 DiscoverArguments, PrArguments, UnmapArguments, SgArguments>;
+using CommandLine =
+    std::variant<ServeArguments, CheckArguments, CopyArguments, BenchArguments, InfoArguments, DiscoverArguments,
+                 PrArguments, UnmapArguments, SgArguments, AttachArguments, DetachArguments>;
 
 /// What is printed instead of running a command: what was asked for (--help, --version), or what is wrong.
 struct Answer {

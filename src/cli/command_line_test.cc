@@ -53,6 +53,25 @@ TEST(CommandLine, ReservationsAndLoads) {
   EXPECT_TRUE(std::get<BenchArguments>(*bench).yes);
 }
 
+TEST(CommandLine, AttachAndDetach) {
+  const auto parsed = parse_command_line({"attach", "--queues", "2", "--depth", "64", "iscsi://host/iqn.a/0"});
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  const auto& attach = std::get<AttachArguments>(*parsed);
+  EXPECT_EQ(attach.disk, "iscsi://host/iqn.a/0");
+  EXPECT_EQ(attach.queues, 2u);
+  EXPECT_EQ(attach.depth, 64u);
+  EXPECT_FALSE(attach.foreground);
+
+  const auto list = parse_command_line({"attach", "--list", "--json"});
+  ASSERT_TRUE(list) << list.error().text;
+  EXPECT_TRUE(std::get<AttachArguments>(*list).list);
+
+  const auto detach = parse_command_line({"detach", "/dev/ublkb0", "--force"});
+  ASSERT_TRUE(detach) << detach.error().text;
+  EXPECT_EQ(std::get<DetachArguments>(*detach).disk, "/dev/ublkb0");
+  EXPECT_TRUE(std::get<DetachArguments>(*detach).force);
+}
+
 TEST(CommandLine, HelpAndVersionAreAnswers) {
   const struct {
     std::vector<std::string> words;
@@ -88,6 +107,11 @@ TEST(CommandLine, WhatIsWrong) {
                                                        {"unmap", "a", "--all", "--length", "1M"},
                                                        {"discover"},
                                                        {"serve", "--no-such-option", "ram:1M"},
+                                                       {"attach"},
+                                                       {"attach", "--list", "ram:1M"},
+                                                       {"attach", "--queues", "0", "ram:1M"},
+                                                       {"attach", "--depth", "1025", "ram:1M"},
+                                                       {"detach"},
                                                        {"serve", "--threads", "0", "ram:1M"},
                                                        {"serve", "--threads", "257", "ram:1M"},
                                                        {"serve", "--threads", "two", "ram:1M"},

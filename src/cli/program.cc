@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/attach.h"
 #include "cli/bench.h"
 #include "cli/command_line.h"
 #include "cli/copy.h"
@@ -28,6 +29,8 @@ ExitCode run(int argc, char** argv) {
     if (const auto* const arguments = std::get_if<PrArguments>(&*command_line)) return persistent_reserve(*arguments);
     if (const auto* const arguments = std::get_if<UnmapArguments>(&*command_line)) return unmap(*arguments);
     if (const auto* const arguments = std::get_if<SgArguments>(&*command_line)) return sg(*arguments);
+    if (const auto* const arguments = std::get_if<AttachArguments>(&*command_line)) return attach(*arguments);
+    if (const auto* const arguments = std::get_if<DetachArguments>(&*command_line)) return detach(*arguments);
     return check(std::get<CheckArguments>(*command_line));
   } catch (const std::exception& error) {  // at start-up only: memory, threads
     fmt::print(stderr, "peerlane: {}\n", error.what());

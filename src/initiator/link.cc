@@ -41,11 +41,14 @@ io::Task<Result<void>> read_response(transport::PduReader& reader, std::vector<s
   co_return Result<void>();
 }
 
-std::unexpected<Error> lost(const Error& error) {
+std::unexpected<Error> lost(const Error& error, const LoginTerms& terms) {
   if (error.code == EPROTO) return std::unexpected(error);
-  return fail(error.code == ENODATA ? ECONNRESET : error.code,
-              error.code == ENODATA ? std::string("the target closes the connection during the login")
-                                    : fmt::format("the connection is lost during the login: {}", error.text()));
+  if (error.code != ENODATA) {
+    return fail(error.code, fmt::format("the connection is lost during the login: {}", error.text()));
+  }
+  // LIO gives no other answer to who offers no CHAP where that is wanted.
+  return fail(ECONNRESET, fmt::format("the target closes the connection during the login{}",
+                                      terms.account ? "" : "; if it wants CHAP, give a user and a secret"));
 }
 
 /// Connects and logs in at one place.
@@ -86,9 +89,9 @@ io::Task<Result<LoginOutcome>> log_in(io::Stream& stream, transport::PduReader& 
   Login::Step step = login.start();
   while (step == Login::Step::kSend) {
     auto sent = co_await send_request(stream, login);
-    if (!sent) co_return lost(sent.error());
+    if (!sent) co_return lost(sent.error(), terms);
     auto read = co_await read_response(reader, data);
-    if (!read) co_return lost(read.error());
+    if (!read) co_return lost(read.error(), terms);
     step = login.take(reader.bhs(), data);
   }
   if (step == Login::Step::kDone) co_return login.outcome();

@@ -75,7 +75,8 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
 
   /// VERIFY of the medium only: true, or the error that reading the blocks would have.
   io::Task<Result<bool>> verify(std::uint64_t offset, std::uint64_t length);
-  /// VERIFY with BYTCHK 01b: whether they are equal to `data`.
+  /// VERIFY with BYTCHK 01b: whether they are equal to `data`. Not every target can be believed: LIO takes the data and
+  /// says that they are.
   io::Task<Result<bool>> verify(std::uint64_t offset, ByteView data);
 
   /// PERSISTENT RESERVE IN; decoders are in scsi/persistent_reservation.h.

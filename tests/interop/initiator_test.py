@@ -60,7 +60,8 @@ class PeerlaneTest(Exercises):
                 self.passes("provisioning", server.url)
                 self.passes("threads", server.url)
                 self.passes("elsewhere", server.url)
-                self.assertEqual("true", self.passes("commands", server.url)["compare_and_write"])
+                found = self.passes("commands", server.url)
+                self.assertEqual(("true", "true"), (found["compare_and_write"], found["verify_compares"]))
 
     def test_digests(self):
         with Server("ram:64M") as server:
@@ -113,7 +114,8 @@ class TgtTest(Exercises):
             self.passes("transfer", target.url)
             self.passes("provisioning", target.url)
             # tgt states a limit for it, and does not have it.
-            self.assertEqual("false", self.passes("commands", target.url)["compare_and_write"])
+            found = self.passes("commands", target.url)
+            self.assertEqual(("false", "true"), (found["compare_and_write"], found["verify_compares"]))
 
     def test_digests(self):
         with Tgt(64 * MIB, digests="CRC32C") as target:

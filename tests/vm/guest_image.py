@@ -35,7 +35,8 @@ FILES = (
 )
 CONFIGURATION = ("etc/iscsi/iscsid.conf", "etc/mke2fs.conf")
 MODULES = ("virtio_net", "iscsi_tcp", "sd_mod", "sg", "xfs", "dm-mod", "dm-multipath", "dm-service-time",
-           "dm-round-robin")
+           "dm-round-robin", "ublk_drv", "target_core_file", "iscsi_target_mod",
+           "sha3")
 
 
 def build():
@@ -53,6 +54,31 @@ def build():
     os.utime(path)
     _remove_unused()
     return path, kernel
+
+
+def with_programs(archive, programs, directory):
+    """An archive in `directory` that has programs of this host as well, each with the libraries that it has here: the
+    kernel unpacks archives that follow each other. They are /usr/bin/NAME in the guest."""
+    tree = directory / "programs"
+    (tree / "usr/bin").mkdir(parents=True)
+    for program in map(pathlib.Path, programs):
+        home = tree / "opt" / program.name
+        home.mkdir(parents=True)
+        subprocess.run(["strip", "-o", home / program.name, program], check=True)
+        listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+        for library in re.findall(r"(/\S+) \(0x", listed):
+            shutil.copy(library, home)
+        start = tree / "usr/bin" / program.name
+        start.write_text(f"#!/bin/sh\nhome=/opt/{program.name}\n"
+                         f'exec $home/ld-linux-x86-64.so.2 --library-path $home $home/{program.name} "$@"\n')
+        start.chmod(0o755)
+    added = directory / "programs.cpio"
+    _archive(tree, added)
+    joined = directory / "guest.cpio"
+    with open(joined, "wb") as file:
+        for part in (archive, added):
+            file.write(part.read_bytes())
+    return joined
 
 
 def _remove_unused():

@@ -12,6 +12,7 @@ The host is 10.0.2.2 for the guest: what listens on the host's 127.0.0.1 is reac
 
 import base64
 import os
+import pathlib
 import re
 import shlex
 import socket
@@ -42,9 +43,11 @@ class GuestError(AssertionError):
 class Machine:
     """One guest. Used as a context manager by one thread; limits are in seconds."""
 
-    def __init__(self, *, memory=1024, network=True, qemu_arguments=(), limit=600):
-        """`memory` in MiB. `limit` bounds the life of the whole machine, also when this program is killed."""
+    def __init__(self, *, memory=1024, network=True, programs=(), qemu_arguments=(), limit=600):
+        """`memory` in MiB. `programs` of this host can be called in the guest. `limit` bounds the life of the whole
+        machine, also when this program is killed."""
         self.network = network
+        self.programs = programs
         self.qemu_arguments = qemu_arguments
         self.memory = memory
         self.limit = environment.seconds(limit)
@@ -58,6 +61,9 @@ class Machine:
 
     def __enter__(self):
         archive, kernel = guest_image.build()
+        self._scratch = environment.scratch()
+        if self.programs:
+            archive = guest_image.with_programs(archive, self.programs, pathlib.Path(self._scratch.name))
         self._control, theirs = socket.socketpair()
         arguments = [environment.tool("qemu-system-x86_64"), *HARDWARE, "-m", str(self.memory), "-serial", "stdio",
                      "-kernel", kernel.image, "-initrd", archive, "-append", KERNEL_ARGUMENTS,
@@ -123,6 +129,7 @@ class Machine:
         self._process.stdout.close()
         self._answers.close()
         self._control.close()
+        self._scratch.cleanup()
 
     # --- Scripts -----------------------------------------------------------------------------------------------------
 
