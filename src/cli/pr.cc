@@ -40,7 +40,8 @@ Actions that change:
   preempt              --key K --victim V --type TYPE: takes V's registrations away, and its reservation over
   preempt-abort        the same, and V's commands are aborted
 Types: write-exclusive (we), exclusive-access (ea), write-exclusive-registrants-only (wero),
-exclusive-access-registrants-only (earo), write-exclusive-all-registrants (wear), exclusive-access-all-registrants (eaar).
+exclusive-access-registrants-only (earo), write-exclusive-all-registrants (wear),
+exclusive-access-all-registrants (eaar).
 A registration belongs to the initiator's name and ISID: PEERLANE_INITIATOR_NAME in the environment, and ?isid=HEX in
 the URL (default here: 80504c000001; other commands use a random one). So a program that is to use the disk under the
 registration has to be given ?isid=80504c000001 as well.

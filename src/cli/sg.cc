@@ -27,7 +27,8 @@ constexpr std::size_t kMostCdb = 16;
 
 constexpr const char* kFooter =
     R"(DISK is iscsi://host[:port]/target-name/lun. The CDB, 6 to 16 bytes in hexadecimal, comes after "--".
-Data-in are shown, or written to --in-file. Unit attentions, BUSY and TASK SET FULL are handled, unless --raw wants them.
+Data-in are shown, or written to --in-file. Unit attentions, BUSY and TASK SET FULL are handled, unless --raw wants
+them.
 Nothing is asked and nothing is checked: a command that destroys data does so.
 Exit codes: 0 GOOD (or CONDITION MET, RECOVERED ERROR), 1 there was no answer, 2 the command line is wrong, 10 CHECK
 CONDITION, 11 BUSY or TASK SET FULL, 12 RESERVATION CONFLICT, 13 another status.
