@@ -204,7 +204,7 @@ void Stage::reset() {
   for (FuzzCommand* const command : running()) {
     if (command->running) abort(*command);
   }
-  unit_->reset(scsi::sense_codes::kBusDeviceReset, nullptr);
+  io::spawn(unit_->reset(scsi::sense_codes::kBusDeviceReset, nullptr));
 }
 
 }  // namespace peerlane::fuzz
