@@ -380,7 +380,7 @@ io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
 
 /// Several threads, each with a region of its own.
 void use_threads(const std::string& url) {
-  auto opened = initiator::BlockingDisk::open(url, options_from_environment());
+  auto opened = initiator::open_blocking(url, options_from_environment());
   const auto disk = value_of(std::move(opened), "opening");
   const std::size_t block = disk->geometry().logical_block_size;
   {
