@@ -1,14 +1,14 @@
-# peerlane_room(NAME [DEPENDS room...] [LIBRARIES target...])
+# peerlane_room(NAME [EMBEDDED] [DEPENDS room...] [LIBRARIES target...])
 #
 # One directory is one library `peerlane_NAME`: every *.cc in it but the *_test.cc, which become one GoogleTest program
-# `NAME_test` with the ctest label `unit`.
+# `NAME_test` with the ctest label `unit`. EMBEDDED: other programs load it too, as part of a shared library.
 function(peerlane_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "EMBEDDED" "" "DEPENDS;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/(main|plugin)\\.cc$")
 
   if(sources)
     set(scope PUBLIC)
@@ -19,6 +19,11 @@ function(peerlane_room name)
   endif()
   list(TRANSFORM ROOM_DEPENDS PREPEND peerlane_)
   target_link_libraries(peerlane_${name} ${scope} peerlane_options ${ROOM_DEPENDS} ${ROOM_LIBRARIES})
+
+  if(ROOM_EMBEDDED AND sources)
+    set_target_properties(peerlane_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+      VISIBILITY_INLINES_HIDDEN ON)
+  endif()
 
   if(PEERLANE_TESTS AND tests)
     add_executable(${name}_test ${tests})

@@ -20,6 +20,8 @@ ROOMS = {
     "copy": {"base", "io", "block", "pcie"},
     "target": {"base", "io", "scsi", "iscsi", "transport", "block", "pcie", "copy"},
     "initiator": {"base", "io", "scsi", "iscsi", "transport", "block"},
+    "capi": {"base", "io", "iscsi", "block", "initiator"},
+    "nbdkit": {"base", "io", "iscsi", "block", "initiator"},
     "attach": {"base", "io", "block"},
 }
 ROOMS["admin"] = set(ROOMS)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 COLUMNS = 120
-FOLDERS = ("src", "tests", "bench", "scripts", "cmake", "packaging", "docs")
+FOLDERS = ("src", "tests", "bench", "examples", "scripts", "cmake", "packaging", "docs")
 SUFFIXES = {".h", ".cc", ".py", ".sh", ".cmake", ".txt", ".md", ".toml", ".service", ".socket", ".1", ""}
 CPP = {".h", ".cc"}
 # Spelled in pieces so that this file passes its own check.

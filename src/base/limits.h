@@ -101,6 +101,10 @@ inline constexpr auto kPathCheck = 1s;                            // between two
 inline constexpr auto kPathCheckTimeout = 5s;                     // and for their answer
 inline constexpr std::chrono::milliseconds kPathLook = 50ms;      // between two looks at a path's session
 
+// --- Ways into the initiator for others ---
+inline constexpr std::size_t kNbdExtents = 1024;    // of one answer to an NBD client, which asks again for the rest
+inline constexpr std::size_t kCStructBytes = 4096;  // a structure of a program that is newer than the library
+
 inline constexpr std::chrono::microseconds kMaxPoll = 10ms;  // how long a reactor may look for work before it sleeps
 
 // --- Filters of disks: cache, throttle ---

@@ -16,7 +16,7 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 /// Sets the format and the lowest level that is shown. Called once, before threads are started.
 void init(Level lowest, bool json);
 
-/// Writes one line.
+/// Writes one line, if its level is shown.
 void write(Level level, std::string_view line);
 
 /// Whether lines of this level are shown.
