@@ -20,6 +20,9 @@ PAGES = {"peerlane.1": "serve",
          **{f"peerlane-{name}.1": name
             for name in ("attach", "bench", "copy", "detach", "discover", "info", "pr", "sg", "unmap")}}
 
+# Pages of what is no command of peerlane: they have no options of their own.
+OTHERS = {"nbdkit-peerlane-plugin.1"}
+
 # Options of serve that have no key in the configuration file, with the reason.
 WITHOUT_KEY = {
     "--config",   # names the file
@@ -51,8 +54,10 @@ def complaints_about(page, command):
 
 def main():
     complaints = [complaint for page, command in PAGES.items() for complaint in complaints_about(page, command)]
+    for page in sorted(OTHERS):
+        complaints += complaints_of_groff(MANUAL / page)
     pages = {page.name for page in MANUAL.iterdir()}
-    complaints += [f"{page} is not checked against any command" for page in sorted(pages - set(PAGES))]
+    complaints += [f"{page} is not checked against any command" for page in sorted(pages - set(PAGES) - OTHERS)]
     keys = set(OPTION.findall(CONFIGURATION.read_text(encoding="utf-8")))
     missing = offered_by("serve") - keys - WITHOUT_KEY
     complaints += [f"{option} has no key in docs/configuration.md" for option in sorted(missing)]
