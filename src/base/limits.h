@@ -140,6 +140,14 @@ inline constexpr std::size_t kJournalBytes = 64u << 10;      // a journal
 inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;   // bytes a second: a limit of a copy
 inline constexpr std::uint64_t kMostCopyRate = std::uint64_t{1} << 40;  // the same
 
+// --- The bus ---
+inline constexpr std::size_t kSysfsFileBytes = 4096;       // of a file in sysfs; longer ones are cut
+inline constexpr std::size_t kSysfsEntries = 64u << 10;    // names in one directory of sysfs
+inline constexpr std::size_t kTopologyProblems = 64;       // sentences about what could not be understood
+inline constexpr std::size_t kBlockLayers = 32;            // block devices on top of each other
+inline constexpr std::size_t kMountTableBytes = 1u << 20;  // /proc/self/mountinfo
+inline constexpr std::size_t kTopologyDisks = 64;          // disks of which each pair is judged
+
 // --- Load ---
 inline constexpr unsigned kBenchDepth = 1024;                                    // I/Os of a session under way
 inline constexpr unsigned kBenchSessions = 256;                                  // sessions of one run
