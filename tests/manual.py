@@ -18,7 +18,7 @@ OPTION = re.compile(r"--[a-z][a-z-]*[a-z]")
 # Which commands' options a page has.
 PAGES = {"peerlane.1": "serve",
          **{f"peerlane-{name}.1": name
-            for name in ("attach", "bench", "copy", "detach", "discover", "info", "pr", "sg", "unmap")}}
+            for name in ("attach", "bench", "copy", "detach", "discover", "info", "pr", "sg", "topology", "unmap")}}
 
 # Pages of what is no command of peerlane: they have no options of their own.
 OTHERS = {"nbdkit-peerlane-plugin.1"}

@@ -228,6 +228,10 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   DetachArguments detach;
   CLI::App* const detach_command = app.add_subcommand("detach", "Take such a block device away");
   add_detach_options(*detach_command, detach);
+  TopologyArguments topology;
+  CLI::App* const topology_command =
+      app.add_subcommand("topology", "Show the PCI Express hierarchy and who can copy to whom over it");
+  add_topology_options(*topology_command, topology);
 
   // CLI11 takes the arguments in reverse order, and speaks through exceptions, which end here.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -251,6 +255,7 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   if (sg_command->parsed()) return sg;
   if (attach_command->parsed()) return attach;
   if (detach_command->parsed()) return detach;
+  if (topology_command->parsed()) return topology;
   return check;
 }
 

@@ -16,13 +16,14 @@
 #include "cli/pr.h"
 #include "cli/serve_arguments.h"
 #include "cli/sg.h"
+#include "cli/topology.h"
 #include "cli/unmap.h"
 
 namespace peerlane::cli {
 
 using CommandLine =
     std::variant<ServeArguments, CheckArguments, CopyArguments, BenchArguments, InfoArguments, DiscoverArguments,
-                 PrArguments, UnmapArguments, SgArguments, AttachArguments, DetachArguments>;
+                 PrArguments, UnmapArguments, SgArguments, AttachArguments, DetachArguments, TopologyArguments>;
 
 /// What is printed instead of running a command: what was asked for (--help, --version), or what is wrong.
 struct Answer {

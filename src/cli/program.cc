@@ -31,6 +31,7 @@ ExitCode run(int argc, char** argv) {
     if (const auto* const arguments = std::get_if<SgArguments>(&*command_line)) return sg(*arguments);
     if (const auto* const arguments = std::get_if<AttachArguments>(&*command_line)) return attach(*arguments);
     if (const auto* const arguments = std::get_if<DetachArguments>(&*command_line)) return detach(*arguments);
+    if (const auto* const arguments = std::get_if<TopologyArguments>(&*command_line)) return topology(*arguments);
     return check(std::get<CheckArguments>(*command_line));
   } catch (const std::exception& error) {  // at start-up only: memory, threads
     fmt::print(stderr, "peerlane: {}\n", error.what());

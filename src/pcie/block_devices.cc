@@ -51,14 +51,14 @@ std::optional<ControllerMemory> read_controller_memory(const Sysfs& sysfs, const
   if (const auto value = sysfs.number(directory + "/cmbsz"); value && *value <= UINT32_MAX) {
     return decode_cmbsz(static_cast<std::uint32_t>(*value));
   }
-  const std::string text = sysfs.text(directory + "/cmb").value_or("");
-  const std::size_t at = text.find("cmbsz");
-  const std::size_t digits = at == std::string::npos ? at : text.find('x', at);
-  if (digits == std::string::npos) return std::nullopt;
-  std::uint32_t value = 0;
-  const auto parsed = std::from_chars(text.data() + digits + 1, text.data() + text.size(), value, 16);
-  if (parsed.ec != std::errc()) return std::nullopt;
-  return decode_cmbsz(value);
+  for (const std::string& line : sysfs.lines(directory + "/cmb").value_or(std::vector<std::string>())) {
+    const std::size_t digits = line.find('x');
+    if (!line.starts_with("cmbsz") || digits == std::string::npos) continue;
+    std::uint32_t value = 0;
+    const auto parsed = std::from_chars(line.data() + digits + 1, line.data() + line.size(), value, 16);
+    if (parsed.ec == std::errc()) return decode_cmbsz(value);
+  }
+  return std::nullopt;
 }
 
 Controller read_controller(const Sysfs& sysfs, const Topology& topology, const std::string& name) {
@@ -114,6 +114,14 @@ std::optional<std::size_t> controller_above(const Disks& disks, const std::strin
   return static_cast<std::size_t>(at - disks.controllers.begin());
 }
 
+/// A path, in whatever characters; empty if there is none.
+std::string read_backing_file(const Sysfs& sysfs, const std::string& directory) {
+  const auto bytes = sysfs.bytes(directory + "/loop/backing_file");
+  std::string path = bytes ? std::string(bytes->begin(), bytes->end()) : std::string();
+  if (path.ends_with('\n')) path.pop_back();
+  return path;
+}
+
 BlockDevice read_device(const Sysfs& sysfs, const Topology& topology, const Disks& disks, const std::string& name,
                         const std::string& directory) {
   BlockDevice device{.name = name,
@@ -121,7 +129,7 @@ BlockDevice read_device(const Sysfs& sysfs, const Topology& topology, const Disk
                      .kind = kind_of(sysfs, name, directory),
                      .nsid = {},
                      .label = sysfs.text(directory + "/dm/name").value_or(""),
-                     .file = sysfs.text(directory + "/loop/backing_file").value_or(""),
+                     .file = read_backing_file(sysfs, directory),
                      .driver = {},
                      .beneath = {},
                      .controller = {},

@@ -140,6 +140,24 @@ TEST_F(ReadDisks, FabricsHaveNoFunction) {
   EXPECT_FALSE(disks.controllers[0].function);
 }
 
+TEST_F(ReadDisks, TheBufferAsOlderKernelsTellIt) {
+  tree_.file(add_controller("nvme0", "0000:00:04.0") + "/cmb", "cmbloc : x00000002\ncmbsz  : x00400219\n");
+  tree_.file(add_controller("nvme1", "0000:00:05.0") + "/cmb", "cmbsz\nx\n\ncmbsz : xyz\n");
+  const Disks disks = read();
+  ASSERT_TRUE(disks.controllers.at(0).memory);
+  EXPECT_EQ(disks.controllers[0].memory->size, 0x400u << 20);
+  EXPECT_FALSE(disks.controllers.at(1).memory);
+}
+
+TEST_F(ReadDisks, TextThatIsNotForTerminals) {
+  const std::string controller = add_controller("nvme0", "0000:00:04.0");
+  tree_.file(controller + "/model", "A\x9b\x1b[2J disk\xff\nnvme9  a second line\n");
+  tree_.file(add_device("loop0", "sys/devices/virtual/block", "7:0") + "/loop/backing_file", "/srv/\xc3\xa9.img\n");
+  const Disks disks = read();
+  EXPECT_EQ(disks.controllers.at(0).model, "A??[2J disk?");
+  EXPECT_EQ(disks.find("loop0")->file, "/srv/\xc3\xa9.img");
+}
+
 TEST_F(ReadDisks, NamesThatOnlyLookLikeNamespaces) {
   for (const char* const name : {"nvme0", "nvme0n", "nvme0n1x", "nvmen1", "nvme99999999999n1"}) {
     add_device(name, "sys/devices/virtual/block", "1:1");

@@ -101,11 +101,16 @@ PairVerdict without_meeting(const Topology& topology, std::size_t provider, std:
   return verdict;
 }
 
+/// Of two devices that would reach each other by a switch, if nothing redirected.
+std::string redirect_reason(const std::vector<Address>& redirecting, const HostBridgeVerdict& host) {
+  return fmt::format("ACS redirect is on at {}, which sends requests up to the root complex, and {}",
+                     names(redirecting, ", "), host.reason);
+}
+
 PairVerdict with_redirect(const Topology& topology, std::size_t provider, std::size_t client, PairVerdict verdict) {
   const HostBridgeVerdict host = judge_host_bridges(topology, provider, client);
   verdict.mapping = host.forwards ? Mapping::kThroughHostBridge : Mapping::kNotSupported;
-  verdict.reason = fmt::format("ACS redirect is on at {}, which sends requests up to the root complex, and {}",
-                               names(verdict.redirecting, ", "), host.reason);
+  verdict.reason = redirect_reason(verdict.redirecting, host);
   verdict.remedy = redirect_remedy(verdict.redirecting);
   return verdict;
 }
@@ -175,12 +180,34 @@ Slowest slowest_between(const Topology& topology, std::size_t from, std::size_t 
   return slowest;
 }
 
+std::vector<Address> united(std::vector<Address> a, const std::vector<Address>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  std::ranges::sort(a);
+  a.erase(std::unique(a.begin(), a.end()), a.end());
+  return a;
+}
+
+/// One sentence for all that redirects, and what else the two say.
+std::string triple_remedy(const PairVerdict& writes, const PairVerdict& reads) {
+  const std::vector<Address> redirecting = united(writes.redirecting, reads.redirecting);
+  std::string remedy = redirecting.empty() ? "" : redirect_remedy(redirecting);
+  for (const PairVerdict* const verdict : {&writes, &reads}) {
+    if (!verdict->redirecting.empty() || verdict->remedy.empty() || remedy.ends_with(verdict->remedy)) continue;
+    remedy += (remedy.empty() ? "" : " ") + verdict->remedy;
+  }
+  return remedy;
+}
+
 std::string triple_reason(const Topology& topology, const PairVerdict& writes, const PairVerdict& reads,
                           std::size_t source, std::size_t provider, std::size_t destination) {
   const auto name = [&](std::size_t i) { return to_string(topology.functions[i].address); };
   if (provider == source && writes.mapping == Mapping::kBusAddress) return reads.reason;
   if (provider == destination && reads.mapping == Mapping::kBusAddress) return writes.reason;
   if (writes.reason == reads.reason) return writes.reason;
+  if (!writes.redirecting.empty() && !reads.redirecting.empty()) {
+    return redirect_reason(united(writes.redirecting, reads.redirecting),
+                           judge_host_bridges(topology, provider, source));
+  }
   if (writes.mapping != reads.mapping) {
     const bool first = writes.mapping < reads.mapping;
     return fmt::format("from {} to {}: {}", name(first ? source : provider), name(first ? provider : destination),
@@ -201,10 +228,7 @@ TripleVerdict judge_triple(const Topology& topology, std::size_t source, std::si
   verdict.mapping = std::min(writes.mapping, reads.mapping);
   verdict.distance = writes.distance + reads.distance;
   verdict.reason = triple_reason(topology, writes, reads, source, provider, destination);
-  verdict.remedy = writes.remedy;
-  if (reads.remedy != writes.remedy) {
-    verdict.remedy += (writes.remedy.empty() || reads.remedy.empty() ? "" : " ") + reads.remedy;
-  }
+  verdict.remedy = triple_remedy(writes, reads);
   for (const std::size_t i : {source, provider, destination}) {
     verdict.translated = verdict.translated || topology.functions[i].translated();
   }
@@ -220,7 +244,8 @@ std::vector<TripleVerdict> judge_providers(const Topology& topology, std::size_t
   std::vector<TripleVerdict> verdicts;
   for (std::size_t i = 0; i < topology.functions.size(); ++i) {
     const auto& memory = topology.functions[i].peer_memory;
-    if (memory && memory->size != 0) verdicts.push_back(judge_triple(topology, source, i, destination));
+    if (memory && memory->size != 0 && memory->allocatable)
+      verdicts.push_back(judge_triple(topology, source, i, destination));
   }
   std::ranges::stable_sort(verdicts, [&](const TripleVerdict& a, const TripleVerdict& b) {
     if (a.mapping != b.mapping) return a.mapping > b.mapping;

@@ -66,7 +66,7 @@ struct TripleVerdict {
 
 TripleVerdict judge_triple(const Topology& topology, std::size_t source, std::size_t provider, std::size_t destination);
 
-/// Verdicts for every function that has peer memory, best first: by mapping, by distance, by free memory.
+/// Verdicts for every function that has peer memory for programs, best first: by mapping, by distance, by free memory.
 std::vector<TripleVerdict> judge_providers(const Topology& topology, std::size_t source, std::size_t destination);
 
 /// The slowest link from one function to another: by way of the switch above both, or of the root complex. Nothing if a

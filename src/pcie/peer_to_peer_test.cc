@@ -199,6 +199,19 @@ TEST_F(Judge, TriplesAreAsGoodAsTheWorsePart) {
   EXPECT_FALSE(judge_triple(topology_, a_, a_, b_).translated);
 }
 
+TEST_F(Judge, ATripleTellsOfAllThatRedirectsAtOnce) {
+  set_acs(above_a_, 0x1d);
+  set_acs(above_b_, 0x1d);
+  const std::size_t port = add(0x02, 2, Role::kDownstreamPort, upstream_, 0, {8000, 4});
+  const std::size_t neutral = add(0x06, 0, Role::kEndpoint, port, 0, {8000, 4});
+  TripleVerdict verdict = judge_triple(topology_, a_, neutral, b_);
+  EXPECT_THAT(verdict.reason, HasSubstr("on at 0000:02:00.0, 0000:02:01.0, which"));
+  EXPECT_THAT(verdict.remedy, HasSubstr("=0000:02:00.0;0000:02:01.0 "));
+  verdict = judge_triple(topology_, a_, neutral, c_);
+  EXPECT_THAT(verdict.remedy, HasSubstr("=0000:02:00.0 "));
+  EXPECT_THAT(verdict.remedy, HasSubstr("behind one PCIe switch"));
+}
+
 TEST_F(Judge, ProvidersBestFirst) {
   EXPECT_THAT(judge_providers(topology_, a_, b_), IsEmpty());
   give_memory(c_, 1 << 26);
@@ -213,6 +226,8 @@ TEST_F(Judge, ProvidersBestFirst) {
   EXPECT_EQ(verdicts[2].mapping, Mapping::kNotSupported);
   give_memory(a_, 2000);
   EXPECT_EQ(judge_providers(topology_, a_, b_)[0].provider, a_);  // as near, with more
+  topology_.functions[a_].peer_memory->allocatable = false;
+  EXPECT_EQ(judge_providers(topology_, a_, b_)[0].provider, b_);
 }
 
 TEST_F(Judge, BandwidthIsThatOfTheSlowestLinkOnTheWay) {

@@ -30,6 +30,15 @@ class Descriptor {
   int number_;
 };
 
+/// ASCII that may be shown on a terminal as it is.
+bool printable(char c) {
+  return c >= ' ' && c <= '~';
+}
+
+bool printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return printable(c); });
+}
+
 std::string without_end_slash(std::string path) {
   while (!path.empty() && path.back() == '/') path.pop_back();
   return path;
@@ -68,15 +77,26 @@ Result<std::vector<std::uint8_t>> Sysfs::bytes(std::string_view path) const {
   return data;
 }
 
-Result<std::string> Sysfs::text(std::string_view path) const {
+Result<std::vector<std::string>> Sysfs::lines(std::string_view path) const {
   const auto data = bytes(path);
   if (!data) return std::unexpected(data.error());
-  std::string text(data->begin(), data->end());
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ' || text.back() == '\0')) text.pop_back();
-  for (char& c : text) {
-    if ((static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == 0x7f) c = '?';
+  std::vector<std::string> lines;
+  for (auto at = data->begin(); at != data->end();) {
+    const auto end = std::find(at, data->end(), '\n');
+    std::string line(at, end);
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\0')) line.pop_back();
+    std::ranges::replace(line, '\t', ' ');
+    std::ranges::replace_if(line, [](char c) { return !printable(c); }, '?');
+    lines.push_back(std::move(line));
+    at = end == data->end() ? end : end + 1;
   }
-  return text;
+  return lines;
+}
+
+Result<std::string> Sysfs::text(std::string_view path) const {
+  auto all = lines(path);
+  if (!all) return std::unexpected(all.error());
+  return all->empty() ? std::string() : std::move(all->front());
 }
 
 Result<std::uint64_t> Sysfs::number(std::string_view path) const {
@@ -99,7 +119,8 @@ Result<std::vector<std::string>> Sysfs::list(std::string_view directory) const {
   const std::string name = full(directory);
   for (fs::directory_iterator at(name, error), end; !error && at != end; at.increment(error)) {
     if (names.size() == limits::kSysfsEntries) return fail(E2BIG, name + ": too many entries");
-    names.push_back(at->path().filename().string());
+    std::string entry = at->path().filename().string();
+    if (printable(entry)) names.push_back(std::move(entry));
   }
   if (error) return std::unexpected(Error::from_errno(error.value(), name));
   std::ranges::sort(names);
@@ -111,7 +132,9 @@ Result<std::string> Sysfs::resolve(std::string_view path) const {
   const std::string real = fs::canonical(full(path), error).string();
   if (error) return std::unexpected(Error::from_errno(error.value(), full(path)));
   if (!real.starts_with(root_ + "/")) return fail(EXDEV, full(path) + ": leads out of " + root_);
-  return real.substr(root_.size() + 1);
+  std::string inside = real.substr(root_.size() + 1);
+  if (!printable(inside)) return fail(EINVAL, full(path) + ": leads to a name with unprintable characters");
+  return inside;
 }
 
 bool Sysfs::exists(std::string_view path) const {

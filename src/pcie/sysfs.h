@@ -17,8 +17,12 @@ class Sysfs {
   /// `root` is a directory; nothing is read yet.
   explicit Sysfs(std::string root);
 
-  /// A file's text without the white space at its end; at most limits::kSysfsFileBytes of it. Unprintable characters
-  /// become '?', since it may end on a terminal. Errors: the system's, EINVAL for what is no regular file.
+  /// A file's lines, at most limits::kSysfsFileBytes of them, without the blanks at their ends. What is no printable
+  /// ASCII becomes '?' (a tab: a blank), since it may end on a terminal. Errors: the system's, EINVAL for what is no
+  /// regular file.
+  Result<std::vector<std::string>> lines(std::string_view path) const;
+
+  /// A file's first line; empty if it has none. Errors: those of lines().
   Result<std::string> text(std::string_view path) const;
 
   /// A file's bytes, at most limits::kSysfsFileBytes of them.
@@ -27,10 +31,12 @@ class Sysfs {
   /// A file that is one number, decimal or hexadecimal with 0x. Errors: those of text(); EINVAL for anything else.
   Result<std::uint64_t> number(std::string_view path) const;
 
-  /// The names in a directory, in order, at most limits::kSysfsEntries. Errors: the system's.
+  /// The names in a directory, in order, at most limits::kSysfsEntries; those with unprintable characters are left out.
+  /// Errors: the system's.
   Result<std::vector<std::string>> list(std::string_view directory) const;
 
-  /// Where links lead in the end, without the root. Errors: the system's; EXDEV if that is outside of the root.
+  /// Where links lead in the end, without the root. Errors: the system's; EXDEV if that is outside of the root, EINVAL
+  /// for unprintable names.
   Result<std::string> resolve(std::string_view path) const;
 
   bool exists(std::string_view path) const;

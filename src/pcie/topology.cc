@@ -191,12 +191,14 @@ std::optional<std::size_t> host_bridge(const Topology& topology, std::size_t roo
 
 void read_host(const Sysfs& sysfs, Topology& topology) {
   if (auto release = sysfs.text("proc/sys/kernel/osrelease")) topology.kernel = *release;
-  const std::string text = sysfs.text("proc/cpuinfo").value_or("");
-  const auto value = [&text](std::string_view name) -> std::string {
-    const std::size_t at = text.find(name);
-    if (at == std::string::npos) return {};
-    const std::size_t begin = text.find_first_not_of("\t: ", at + name.size());
-    return begin == std::string::npos ? std::string() : text.substr(begin, text.find('\n', begin) - begin);
+  const auto lines = sysfs.lines("proc/cpuinfo").value_or(std::vector<std::string>());
+  // "cpu family      : 25", of the first processor.
+  const auto value = [&lines](std::string_view name) -> std::string {
+    for (const std::string& line : lines) {
+      const std::size_t colon = line.find(": ");
+      if (line.starts_with(name) && colon != std::string::npos) return line.substr(colon + 2);
+    }
+    return {};
   };
   topology.processor = {value("vendor_id"),
                         static_cast<unsigned>(std::strtoul(value("cpu family").c_str(), nullptr, 10))};
@@ -244,6 +246,7 @@ Topology read_topology(const Sysfs& sysfs) {
   }
   for (std::size_t i = 0; i < topology.root_buses.size(); ++i) topology.root_buses[i].bridge = host_bridge(topology, i);
   note_unseen(topology);
+  topology.problems.resize(std::min(topology.problems.size(), limits::kTopologyProblems));
   return topology;
 }
 
