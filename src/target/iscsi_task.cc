@@ -148,7 +148,7 @@ std::size_t IscsiTask::take_early(ByteSpan into) {
 
 /// Sends R2Ts for what the device server waits for, as many at a time as were negotiated.
 void IscsiTask::ask_for_data() {
-  if (unsolicited_open_ || aborted()) return;
+  if (want_.empty() || unsolicited_open_ || aborted()) return;
   const iscsi::Parameters& parameters = session_.parameters();
   const std::uint32_t most = std::min<std::uint32_t>(parameters.max_outstanding_r2t, limits::kMaxOutstandingR2T);
   const std::uint32_t want_end = want_offset_ + static_cast<std::uint32_t>(want_.size());
