@@ -56,7 +56,6 @@ std::optional<Error> Load::error() const {
 LoadSession::LoadSession(Load& load, unsigned number, block::Device& device, LoadTally& tally)
     : load_(load),
       options_(load.options()),
-      number_(number),
       device_(device),
       tally_(tally),
       random_(options_.seed + kGolden * (number + 1)),

@@ -117,7 +117,6 @@ class LoadSession {
 
   Load& load_;
   const LoadOptions& options_;
-  const unsigned number_;
   block::Device& device_;
   LoadTally& tally_;
   io::Reactor* reactor_ = nullptr;

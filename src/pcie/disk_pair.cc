@@ -115,7 +115,10 @@ DiskPair judge_disks(const Topology& topology, const Disks& disks, const BlockDe
   for (const TripleVerdict& verdict : judge_providers(topology, from.functions.front(), to.functions.front())) {
     pair.providers.push_back(judge_paths(topology, from, verdict.provider, to));
   }
-  std::ranges::stable_sort(pair.providers, std::ranges::greater{}, &TripleVerdict::mapping);
+  std::ranges::sort(pair.providers, [](const TripleVerdict& a, const TripleVerdict& b) {
+    if (a.mapping != b.mapping) return a.mapping > b.mapping;
+    return a.distance != b.distance ? a.distance < b.distance : a.provider < b.provider;
+  });
   if (pair.providers.empty()) {
     explain_no_memory(topology, disks, pair);
   } else {

@@ -247,11 +247,12 @@ std::vector<TripleVerdict> judge_providers(const Topology& topology, std::size_t
     if (memory && memory->size != 0 && memory->allocatable)
       verdicts.push_back(judge_triple(topology, source, i, destination));
   }
-  std::ranges::stable_sort(verdicts, [&](const TripleVerdict& a, const TripleVerdict& b) {
+  std::ranges::sort(verdicts, [&](const TripleVerdict& a, const TripleVerdict& b) {
     if (a.mapping != b.mapping) return a.mapping > b.mapping;
     if (a.distance != b.distance) return a.distance < b.distance;
-    return topology.functions[a.provider].peer_memory->available >
-           topology.functions[b.provider].peer_memory->available;
+    const std::uint64_t room_a = topology.functions[a.provider].peer_memory->available;
+    const std::uint64_t room_b = topology.functions[b.provider].peer_memory->available;
+    return room_a != room_b ? room_a > room_b : a.provider < b.provider;
   });
   return verdicts;
 }
