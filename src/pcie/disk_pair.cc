@@ -113,12 +113,12 @@ DiskPair judge_disks(const Topology& topology, const Disks& disks, const BlockDe
   }
   // Those of judge_providers are all that have memory; each is judged again by all paths.
   for (const TripleVerdict& verdict : judge_providers(topology, from.functions.front(), to.functions.front())) {
-    pair.providers.push_back(judge_paths(topology, from, verdict.provider, to));
+    const TripleVerdict judged = judge_paths(topology, from, verdict.provider, to);
+    // The best first; of equal ones in the order in which they came.
+    const auto place =
+        std::ranges::upper_bound(pair.providers, judged.mapping, std::ranges::greater{}, &TripleVerdict::mapping);
+    pair.providers.insert(place, judged);
   }
-  std::ranges::sort(pair.providers, [](const TripleVerdict& a, const TripleVerdict& b) {
-    if (a.mapping != b.mapping) return a.mapping > b.mapping;
-    return a.distance != b.distance ? a.distance < b.distance : a.provider < b.provider;
-  });
   if (pair.providers.empty()) {
     explain_no_memory(topology, disks, pair);
   } else {
