@@ -53,7 +53,7 @@ Result<void> PduReader::take_headers(std::size_t size) {
 io::Task<Result<void>> PduReader::read(ByteSpan into) {
   assert(into.size() <= data_left_);
   if (stream_.buffered().size() < into.size()) return read_rest(into);
-  std::memcpy(into.data(), stream_.buffered().data(), into.size());
+  if (!into.empty()) std::memcpy(into.data(), stream_.buffered().data(), into.size());
   stream_.consume(into.size());
   count_read(into);
   return io::ready(Result<void>());
@@ -76,7 +76,7 @@ std::optional<bool> PduReader::take(ByteSpan into) {
   const std::size_t size = tail_size();
   if (stream_.buffered().size() < into.size() + size) return std::nullopt;
   if (!into.empty()) {
-    std::memcpy(into.data(), stream_.buffered().data(), into.size());
+    if (!into.empty()) std::memcpy(into.data(), stream_.buffered().data(), into.size());
     stream_.consume(into.size());
     count_read(into);
   }
