@@ -5,48 +5,16 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "block/descriptor_device.h"
 #include "cli/copy_ends.h"
 #include "cli/copy_report.h"
+#include "cli/signal_watch.h"
 #include "cli/stop_signals.h"
 #include "io/reactor.h"
 
 namespace peerlane::cli {
 namespace {
-
-/// Cancels a job when a signal asks for it, until it is stopped.
-class SignalWatch {
- public:
-  SignalWatch(const StopSignals& signals, copy::Job& job) : signals_(signals), job_(job), fd_(signals.descriptor()) {}
-
-  io::Task<void> run() {
-    const io::Gate::Pass inside(running_);
-    signalfd_siginfo info{};
-    const ByteSpan bytes(reinterpret_cast<std::uint8_t*>(&info), sizeof info);
-    io::Reactor::Call call = io::Reactor::current().read(fd_.get(), bytes, 0);
-    pending_ = &call;
-    const int got = co_await call;
-    pending_ = nullptr;
-    if (got <= 0) co_return;
-    signals_.taken();
-    job_.cancel();
-  }
-
-  io::Task<void> stop() {
-    if (pending_ != nullptr) io::Reactor::current().cancel(*pending_);
-    co_await running_.drained();
-  }
-
- private:
-  const StopSignals& signals_;
-  copy::Job& job_;
-  const block::Descriptor fd_;
-  io::Reactor::Call* pending_ = nullptr;
-  io::Gate running_;
-};
 
 ExitCode exit_code_of(const Error& error) {
   if (error.code == EILSEQ) return ExitCode::kDiffers;
@@ -100,7 +68,7 @@ class CopyCommand {
     auto prepared = ends_.prepare();
     if (!prepared) co_return prepared;
     ends_.keep();
-    SignalWatch watch(signals_, *job);
+    SignalWatch watch(signals_, [&job] { job->cancel(); });
     ProgressDisplay display(*job, progress_mode(arguments_.progress, arguments_.quiet, isatty(STDERR_FILENO) != 0));
     io::spawn(watch.run());
     io::spawn(display.run());
