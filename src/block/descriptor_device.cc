@@ -84,6 +84,10 @@ io::Task<Result<void>> DescriptorDevice::write_zeroes(std::uint64_t offset, std:
   return fallocate((punch ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
+std::optional<Backing> DescriptorDevice::backing() const {
+  return Backing{.descriptor = fd(), .direct = memory_alignment_ > 1, .unit = geometry_.logical_block_size};
+}
+
 Result<bool> DescriptorDevice::refresh_size() {
   const auto now = current_size();
   if (!now) return std::unexpected(now.error());

@@ -38,6 +38,7 @@ class DescriptorDevice : public Device {
   io::Task<Result<void>> unmap(std::uint64_t offset, std::uint64_t length) final;
   io::Task<Result<void>> write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) final;
   Result<bool> refresh_size() final;
+  std::optional<Backing> backing() const override;
 
  protected:
   /// What a kind of descriptor finds out when it is opened.
@@ -45,7 +46,7 @@ class DescriptorDevice : public Device {
     Geometry geometry;
     Capabilities capabilities;
     Identity identity;
-    std::uint32_t memory_alignment = 1;
+    std::uint32_t memory_alignment = 1;  // more: it is open with O_DIRECT
   };
 
   DescriptorDevice(Descriptor descriptor, Traits traits);

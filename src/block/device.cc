@@ -2,6 +2,10 @@
 
 namespace peerlane::block {
 
+std::optional<Backing> Device::backing() const {
+  return std::nullopt;
+}
+
 io::Task<Result<void>> Device::around(std::uint64_t, std::uint64_t, io::Task<Result<void>> work) {
   return work;
 }

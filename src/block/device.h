@@ -67,6 +67,14 @@ struct Space {
   std::optional<std::uint64_t> available;  // that its storage still has for it and for others, where that is known
 };
 
+/// What a device of this host is made of, for ways that go below it (a direct copy). Borrowed: it is there as long as
+/// the device. Whoever reads or writes by it does so within Device::around(), so that no filter is passed over.
+struct Backing {
+  int descriptor = -1;     // a regular file or a block device, at the same offsets
+  bool direct = false;     // past the page cache (O_DIRECT)
+  std::uint32_t unit = 0;  // bytes: what reads and writes by the descriptor are multiples of, offset and length
+};
+
 enum class WriteFlags : unsigned char { kNone = 0, kFua = 1 };  // kFua: on stable storage when the write completes
 
 class Device {
@@ -109,6 +117,9 @@ class Device {
   /// shrinks below what is served without an error on the blocks that are gone. May block for the time of a system
   /// call.
   virtual Result<bool> refresh_size() = 0;
+
+  /// What it is made of, if that is one file or block device of this host; nothing otherwise.
+  virtual std::optional<Backing> backing() const;
 
   // --- What only filters do something about: they keep data of the device that they wrap ---
 

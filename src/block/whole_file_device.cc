@@ -120,6 +120,12 @@ io::Task<Result<void>> WholeFileDevice::write_edge(std::uint64_t offset, ByteVie
   co_return Result<void>();
 }
 
+std::optional<Backing> WholeFileDevice::backing() const {
+  auto backing = FileDevice::backing();
+  backing->unit = static_cast<std::uint32_t>(page_);
+  return backing;
+}
+
 Result<void> WholeFileDevice::resize(std::uint64_t bytes) {
   if (ftruncate(fd(), static_cast<off_t>(bytes)) != 0) {
     return std::unexpected(Error::from_errno(errno, "cannot change the size of " + identity().spec));

@@ -28,6 +28,8 @@ class WholeFileDevice final : public FileDevice {
   Geometry geometry() const override;
   io::Task<Result<void>> read(std::uint64_t offset, ByteSpan into) override;
   io::Task<Result<void>> write(std::uint64_t offset, ByteView from, WriteFlags flags) override;
+  /// Its unit is a page of the file: the last one, if the file ends inside it, is not to be had that way.
+  std::optional<Backing> backing() const override;
 
   /// The size of the file in bytes.
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
