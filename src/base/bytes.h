@@ -1,5 +1,5 @@
-// Views of raw bytes, and big-endian integers in them. Everything that comes from or goes to the wire is big-endian
-// (RFC 7143 §11.1, SPC-4 §3.6), so there are no little-endian forms here.
+// Views of raw bytes, and integers in them: big-endian, as everything is that comes from or goes to the wire (RFC 7143
+// §11.1, SPC-4 §3.6), and little-endian, as NVMe has them (NVM Express Base Specification §1.4.2).
 //
 // All functions are thread-safe and never allocate. `get_*` and `put_*` require that the bytes named exist: the caller
 // has checked the length of what it received; debug builds assert it.
@@ -37,6 +37,22 @@ constexpr void put_be(ByteSpan bytes, std::size_t offset, std::uint64_t value) {
   }(std::make_index_sequence<Width>{});
 }
 
+template <std::size_t Width>
+constexpr std::uint64_t get_le(ByteView bytes, std::size_t offset) {
+  assert(offset + Width <= bytes.size());
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return ((std::uint64_t{bytes[offset + I]} << (8 * I)) | ...);
+  }(std::make_index_sequence<Width>{});
+}
+
+template <std::size_t Width>
+constexpr void put_le(ByteSpan bytes, std::size_t offset, std::uint64_t value) {
+  assert(offset + Width <= bytes.size());
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    ((bytes[offset + I] = static_cast<std::uint8_t>(value >> (8 * I))), ...);
+  }(std::make_index_sequence<Width>{});
+}
+
 }  // namespace detail
 
 constexpr std::uint16_t get_be16(ByteView b, std::size_t offset) {
@@ -69,6 +85,22 @@ constexpr void put_be48(ByteSpan b, std::size_t offset, std::uint64_t value) {
 }
 constexpr void put_be64(ByteSpan b, std::size_t offset, std::uint64_t value) {
   detail::put_be<8>(b, offset, value);
+}
+
+constexpr std::uint16_t get_le16(ByteView b, std::size_t offset) {
+  return static_cast<std::uint16_t>(detail::get_le<2>(b, offset));
+}
+constexpr std::uint32_t get_le32(ByteView b, std::size_t offset) {
+  return static_cast<std::uint32_t>(detail::get_le<4>(b, offset));
+}
+constexpr void put_le16(ByteSpan b, std::size_t offset, std::uint16_t value) {
+  detail::put_le<2>(b, offset, value);
+}
+constexpr void put_le32(ByteSpan b, std::size_t offset, std::uint32_t value) {
+  detail::put_le<4>(b, offset, value);
+}
+constexpr void put_le64(ByteSpan b, std::size_t offset, std::uint64_t value) {
+  detail::put_le<8>(b, offset, value);
 }
 
 inline ByteView as_bytes(std::string_view text) {

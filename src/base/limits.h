@@ -132,12 +132,21 @@ inline constexpr std::size_t kCopyRequestBytes = kMaxBufferBytes;  // one read o
 inline constexpr std::size_t kLeastCopyRequestBytes = 16u << 10;   // smaller ones are refused
 inline constexpr unsigned kCopyDepth = 16;      // pieces under way at the same time, where nothing else is said
 inline constexpr unsigned kMostCopyDepth = 64;  // more are refused
-inline constexpr std::uint64_t kCopyZeroBytes = 256u << 20;  // one request that makes zeroes without data
-inline constexpr std::size_t kCopyZeroCell = 16u << 10;      // zeroes in data are looked for in units of this
-inline constexpr std::size_t kPlanExtents = 1024;            // extents of a plan that are known at a time
-inline constexpr auto kJournalInterval = 5s;                 // between two entries of a copy's journal
-inline constexpr std::size_t kJournalBytes = 64u << 10;      // a journal
-inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;   // bytes a second: a limit of a copy
+inline constexpr std::uint64_t kCopyZeroBytes = 256u << 20;       // one request that makes zeroes without data
+inline constexpr std::size_t kCopyZeroCell = 16u << 10;           // zeroes in data are looked for in units of this
+inline constexpr std::uint64_t kCloneBytes = 64u << 20;           // one request to share blocks
+inline constexpr std::uint64_t kNvmeCopyBytes = 64u << 20;        // one Copy command, where the disk takes as much
+inline constexpr unsigned kDirectThreads = 4;                     // requests of these two kinds under way, per copy
+inline constexpr std::uint64_t kPeerMemoryBytes = 8u << 20;       // peer memory of one copy
+inline constexpr std::size_t kPeerRequestBytes = 512u << 10;      // one transfer through it
+inline constexpr std::size_t kLeastPeerRequestBytes = 64u << 10;  // with less memory there is no such copy
+inline constexpr std::size_t kPeerProbeBytes = 64u << 10;         // the first transfer, which is read back
+inline constexpr unsigned kPeerErrors = 8;                        // transfers that fail before no more are tried
+inline constexpr std::size_t kCopyReasons = 8;                    // different reasons for a longer way that are told
+inline constexpr std::size_t kPlanExtents = 1024;                 // extents of a plan that are known at a time
+inline constexpr auto kJournalInterval = 5s;                      // between two entries of a copy's journal
+inline constexpr std::size_t kJournalBytes = 64u << 10;           // a journal
+inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;        // bytes a second: a limit of a copy
 inline constexpr std::uint64_t kMostCopyRate = std::uint64_t{1} << 40;  // the same
 
 // --- The bus ---

@@ -68,6 +68,7 @@ class CopyCommand {
     auto prepared = ends_.prepare();
     if (!prepared) co_return prepared;
     ends_.keep();
+    if (!arguments_.quiet && !arguments_.json) fmt::print(stderr, "{}\n", start_line(plan));
     SignalWatch watch(signals_, [&job] { job->cancel(); });
     ProgressDisplay display(*job, progress_mode(arguments_.progress, arguments_.quiet, isatty(STDERR_FILENO) != 0));
     io::spawn(watch.run());

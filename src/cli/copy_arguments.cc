@@ -28,6 +28,8 @@ Examples:
       From standard input.
   peerlane copy disk.img copy.img --explain
       Says what would be done, and does nothing.
+  peerlane copy /dev/nvme0n1 /dev/nvme1n1 --only peer-to-peer
+      Over the PCI Express bus from disk to disk, or not at all.
 )";
 
 void add_range_options(CLI::App& command, CopyArguments& arguments) {
@@ -80,6 +82,19 @@ void add_run_options(CLI::App& command, CopyArguments& arguments) {
       ->group(group);
   command.add_option("--request-size", arguments.request_size, "Bytes of one request (default: 1M)")
       ->type_name("SIZE")
+      ->group(group);
+  command
+      .add_option("--only", arguments.only,
+                  "Move data in this way, and fail where it cannot be had (default: the shortest one that can)")
+      ->check(CLI::IsMember({"clone", "nvme-copy", "peer-to-peer", "host-memory"}).description(""))
+      ->type_name("clone|nvme-copy|peer-to-peer|host-memory")
+      ->group(group);
+  command
+      .add_option("--p2p", arguments.p2p,
+                  "Between which disks data may go over the bus: none, those behind one switch, or all for which the "
+                  "kernel does it, host bridges included (default: same-switch)")
+      ->check(CLI::IsMember({"off", "same-switch", "kernel"}).description(""))
+      ->type_name("off|same-switch|kernel")
       ->group(group);
   command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")
       ->group(group);
@@ -136,6 +151,9 @@ Result<void> check_together(const CopyArguments& arguments) {
   if (arguments.destination == "-" && arguments.explain) {
     return fail(EINVAL, "--explain prints to standard output, and cannot have it as destination too");
   }
+  if (!arguments.only.empty() && arguments.only != "host-memory" && arguments.sparse == "always") {
+    return fail(EINVAL, "--sparse always: zeroes are found by reading the data; --only host-memory goes with it");
+  }
   if (arguments.no_grow && arguments.truncate) {
     return fail(EINVAL, "--no-grow and --truncate: one keeps the file's length, the other changes it");
   }
@@ -162,6 +180,14 @@ Result<CopyOptions> to_options(const CopyArguments& arguments) {
   if (!arguments.length.empty()) options.plan.length = *length;
   options.plan.destination_offset = *destination_offset;
   options.plan.sparse = parse_sparse(arguments.sparse);
+  const auto policy = pcie::parse_policy(arguments.p2p);
+  if (!policy) return std::unexpected(policy.error());
+  options.plan.policy = *policy;
+  if (!arguments.only.empty()) {
+    const auto only = copy::parse_way(arguments.only);
+    if (!only) return std::unexpected(only.error());
+    options.plan.only = *only;
+  }
   options.job.depth = arguments.depth;
   options.job.request_bytes = *request;
   options.job.rate = *rate;

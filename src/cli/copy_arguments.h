@@ -35,6 +35,8 @@ struct CopyArguments {
   unsigned depth = limits::kCopyDepth;
   std::string request_size;
   bool no_direct = false;
+  std::string only;
+  std::string p2p = "same-switch";
 
   bool explain = false;
   std::string progress = "auto";

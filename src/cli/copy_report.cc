@@ -69,23 +69,30 @@ struct Total {
   std::uint64_t extents = 0;
 };
 
-ordered_json route_json(const copy::Route& route, const Total& total) {
+/// What is going to carry the data of a route; empty if there is nothing to be told.
+std::string through_of(const copy::Plan& plan, const copy::Route& route) {
+  for (const copy::DirectWay& way : plan.direct_ways()) {
+    if (way.way == route.way) return way.through;
+  }
+  return {};
+}
+
+ordered_json route_json(const copy::Plan& plan, const copy::Route& route, const Total& total) {
   ordered_json refusals = ordered_json::array();
   for (const auto& refusal : route.refusals) {
     refusals.push_back({{"way", copy::name(refusal.way)}, {"reason", refusal.reason}});
   }
-  return {{"way", copy::name(route.way)},
-          {"reads_source", !route.zero},
-          {"bytes", total.bytes},
-          {"extents", total.extents},
-          {"not", std::move(refusals)}};
+  return {{"way", copy::name(route.way)}, {"through", through_of(plan, route)}, {"reads_source", !route.zero},
+          {"bytes", total.bytes},         {"extents", total.extents},           {"not", std::move(refusals)}};
 }
 
-std::string route_text(const copy::Route& route, const Total& total, bool known) {
+std::string route_text(const copy::Plan& plan, const copy::Route& route, const Total& total, bool known) {
   const std::string amount =
       known ? fmt::format("{} in {} extent{}", format_size(total.bytes), total.extents, total.extents == 1 ? "" : "s")
             : "all of it";
-  std::string text = fmt::format("  {:<12} {}\n", copy::name(route.way), amount);
+  const std::string through = through_of(plan, route);
+  std::string text =
+      fmt::format("  {:<12} {}{}{}\n", copy::name(route.way), amount, through.empty() ? "" : ", ", through);
   for (const auto& refusal : route.refusals) {
     text += fmt::format("    not {}: {}\n", copy::name(refusal.way), refusal.reason);
   }
@@ -178,6 +185,7 @@ std::string summary_line(const copy::Plan& plan, const copy::Summary& summary) {
     ways +=
         fmt::format("{}{} by {}", ways.empty() ? ": " : ", ", format_size(summary.account.of(way)), copy::name(way));
   }
+  if (!summary.through.empty()) ways += " " + summary.through;
   std::string line = fmt::format("{} -> {}: {} in {:.1f} s ({}){}; {:.2f} s of processor time{}", plan.source().name,
                                  plan.destination().name, format_size(summary.bytes), summary.elapsed.count(),
                                  format_rate(static_cast<double>(rate_of(summary))), ways, summary.processor_seconds,
@@ -185,6 +193,9 @@ std::string summary_line(const copy::Plan& plan, const copy::Summary& summary) {
   if (summary.resumed_at != 0) line += fmt::format("; went on at {}", format_size(summary.resumed_at));
   if (summary.account.fallbacks != 0) {
     line += fmt::format("; {} pieces took a longer way than planned", summary.account.fallbacks);
+  }
+  for (const copy::Fallback& fallback : summary.fallbacks) {
+    line += fmt::format("\n  not {} ({} pieces): {}", copy::name(fallback.from), fallback.pieces, fallback.reason);
   }
   return line;
 }
@@ -201,11 +212,33 @@ std::string summary_json(const copy::Plan& plan, const copy::Summary& summary, c
                        {"bytes_per_second", rate_of(summary)},
                        {"processor_seconds", summary.processor_seconds},
                        {"bytes_by_way", std::move(ways)},
+                       {"through", summary.through},
                        {"memory_bytes", summary.account.memory_bytes},
+                       {"probe_bytes", summary.account.probe_bytes},
                        {"fallbacks", summary.account.fallbacks},
                        {"verified", summary.verified}};
+  ordered_json reasons = ordered_json::array();
+  for (const copy::Fallback& fallback : summary.fallbacks) {
+    reasons.push_back({{"way", copy::name(fallback.from)}, {"reason", fallback.reason}, {"pieces", fallback.pieces}});
+  }
+  json["fallback_reasons"] = std::move(reasons);
+  json["link_bytes_per_second"] = nullptr;
+  for (const copy::DirectWay& way : plan.direct_ways()) {
+    if (way.bandwidth) json["link_bytes_per_second"] = *way.bandwidth;
+  }
   if (error != nullptr) json["error"] = error->text();
   return to_text(json);
+}
+
+std::string start_line(const copy::Plan& plan) {
+  const copy::Route& route = plan.routes().front();
+  const std::string through = through_of(plan, route);
+  const bool known = plan.length() != copy::kUnknown;
+  const bool shorter = route.way != copy::Way::kHostMemory;
+  return fmt::format("{} -> {}: {}{}, by {}{}{}", plan.source().name, plan.destination().name,
+                     known ? format_size(plan.length()) : "all that there is",
+                     plan.follows_map() ? " less what has no space" : "", copy::name(route.way),
+                     through.empty() ? "" : " " + through, shorter ? "" : " (--explain says why in no shorter way)");
 }
 
 io::Task<Result<std::string>> explain(const copy::Plan& plan, bool json) {
@@ -228,7 +261,7 @@ io::Task<Result<std::string>> explain(const copy::Plan& plan, bool json) {
   }
   if (json) {
     ordered_json routes = ordered_json::array();
-    for (std::size_t i = 0; i < totals.size(); ++i) routes.push_back(route_json(plan.routes()[i], totals[i]));
+    for (std::size_t i = 0; i < totals.size(); ++i) routes.push_back(route_json(plan, plan.routes()[i], totals[i]));
     ordered_json object = {{"source", plan.source().name}, {"destination", plan.destination().name}};
     object["length"] = plan.length() == copy::kUnknown ? ordered_json(nullptr) : ordered_json(plan.length());
     object["routes"] = std::move(routes);
@@ -240,7 +273,7 @@ io::Task<Result<std::string>> explain(const copy::Plan& plan, bool json) {
                                  plan.source_offset(), plan.destination().name, plan.destination_offset(),
                                  known ? format_size(plan.length()) : "all that there is");
   for (std::size_t i = 0; i < totals.size(); ++i) {
-    if (totals[i].extents != 0) text += route_text(plan.routes()[i], totals[i], known);
+    if (totals[i].extents != 0) text += route_text(plan, plan.routes()[i], totals[i], known);
   }
   co_return text;
 }

@@ -45,6 +45,9 @@ std::string progress_line(const copy::Progress& progress, double rate, std::opti
                           std::size_t bar_columns);
 std::string progress_json(const copy::Progress& progress, double rate, std::optional<std::chrono::seconds> left);
 
+/// What is going to be done, in a line.
+std::string start_line(const copy::Plan& plan);
+
 /// The end, for people and for programs. `error` is null if all went well.
 std::string summary_line(const copy::Plan& plan, const copy::Summary& summary);
 std::string summary_json(const copy::Plan& plan, const copy::Summary& summary, const Error* error);

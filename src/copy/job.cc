@@ -39,6 +39,10 @@ Job::Job(Plan plan, JobOptions options)
       compare_(plan_.source(), plan_.destination(), share_) {
   if (!options_.journal.empty()) journal_.emplace(options_.journal);
   if (options_.rate != 0) bucket_.emplace(options_.rate, options_.rate / 10);
+  const MoverTools tools{account_, share_};
+  for (const DirectWay& way : plan_.direct_ways()) {
+    direct_.push_back(way.make_mover(plan_.source(), plan_.destination(), tools));
+  }
 }
 
 io::Task<Result<void>> Job::run() {
@@ -194,7 +198,10 @@ PieceSizes Job::sizes(bool verifying) const {
   }
   const bool skewed = plan_.source_offset() % kUnit != plan_.destination_offset() % kUnit;
   if (skewed || verifying) request -= std::min(request - kUnit, kSkewBytes);
-  return {.request = request, .zeroes = limits::kCopyZeroBytes};
+  const bool direct = !verifying && !direct_.empty();
+  return {.request = request,
+          .zeroes = limits::kCopyZeroBytes,
+          .direct = direct ? plan_.direct_ways().front().most : request};
 }
 
 io::Task<void> Job::work(std::size_t slot) {
@@ -208,7 +215,8 @@ io::Task<void> Job::work(std::size_t slot) {
     if (!*piece) break;
     const std::uint64_t length = (*piece)->length;
     under_way_[slot] = (*piece)->source - plan_.source_offset();
-    if ((*piece)->way == Way::kHostMemory) co_await throttle(length);
+    while (paused_ && !ending()) co_await resumed_;
+    if (!(*piece)->zero || (*piece)->way == Way::kHostMemory) co_await throttle(length);
     if (ending()) break;
     const auto moved = co_await move(**piece);
     if (!moved) {
@@ -224,31 +232,76 @@ io::Task<void> Job::work(std::size_t slot) {
 io::Task<Result<void>> Job::move(Piece piece) {
   if (phase_ == Phase::kVerifying) return compare_.move(piece);
   if (piece.way == Way::kHostMemory) return host_memory_.move(piece);
-  return move_in_parts(piece);
+  return move_directly(piece);
 }
 
-/// A way without data; what it cannot do goes through memory, piece by piece.
-io::Task<Result<void>> Job::move_in_parts(Piece piece) {
+io::Task<Result<void>> Job::move_directly(Piece piece) {
   if (piece.way == Way::kSkip) {
     account_.add(Way::kSkip, piece.length);
     co_return Result<void>();
   }
-  auto moved = co_await zeroes_.move(piece);
+  auto moved = co_await mover_of(piece.way).move(piece);
   if (moved || moved.error().code != ENOTSUP) co_return moved;
-  ++account_.fallbacks;
-  piece.way = Way::kHostMemory;
+  const Error refusal = moved.error();
+  if (plan_.only()) {
+    co_return fail(EOPNOTSUPP,
+                   fmt::format("only {} is wanted, and it did not work: {}", name(*plan_.only()), refusal.text()));
+  }
+  count_fallback(piece.way, refusal.text());
+  moved = co_await move_in_parts(piece, longer_way(piece));
+  co_return moved;
+}
+
+/// Moves a piece that was made for another way, part by part.
+io::Task<Result<void>> Job::move_in_parts(Piece piece, Way way) {
+  piece.way = way;
+  const std::uint64_t most = most_of(way);
   const std::uint64_t end = piece.destination + piece.length;
   while (piece.destination < end && !ending()) {
-    const std::uint64_t most = sizes(false).request;
     const std::uint64_t stop = piece.destination + most - (piece.destination + most) % kUnit;
     piece.length = std::min(stop, end) - piece.destination;
-    moved = co_await host_memory_.move(piece);
+    auto moved = co_await move(piece);
     if (!moved) co_return moved;
     piece.source += piece.length;
     piece.destination += piece.length;
   }
   if (piece.destination < end) co_return fail(ECANCELED, "interrupted");
   co_return Result<void>();
+}
+
+Mover& Job::mover_of(Way way) {
+  for (std::size_t i = 0; i < direct_.size(); ++i) {
+    if (plan_.direct_ways()[i].way == way) return *direct_[i];
+  }
+  return zeroes_;
+}
+
+/// The next one that is open, for a piece that its own way cannot move.
+Way Job::longer_way(const Piece& piece) const {
+  if (!piece.zero) {
+    for (const DirectWay& way : plan_.direct_ways()) {
+      if (way.way > piece.way) return way.way;
+    }
+  }
+  return Way::kHostMemory;
+}
+
+std::uint64_t Job::most_of(Way way) const {
+  for (const DirectWay& direct : plan_.direct_ways()) {
+    if (direct.way == way) return direct.most;
+  }
+  return sizes(false).request;
+}
+
+void Job::count_fallback(Way from, const std::string& reason) {
+  ++account_.fallbacks;
+  const auto known = std::ranges::find_if(
+      fallbacks_, [&](const Fallback& fallback) { return fallback.from == from && fallback.reason == reason; });
+  if (known != fallbacks_.end()) {
+    ++known->pieces;
+  } else if (fallbacks_.size() < limits::kCopyReasons) {
+    fallbacks_.push_back({from, reason, 1});
+  }
 }
 
 /// Waits as long as the rate asks for. Who comes first has taken his share first, so that no piece is overtaken for
@@ -300,11 +353,22 @@ io::Task<Result<void>> Job::write_journal() {
 
 void Job::cancel() {
   canceled_ = true;
+  resumed_.wake_all();
   end_streams();
+}
+
+void Job::pause() {
+  paused_ = true;
+}
+
+void Job::resume() {
+  paused_ = false;
+  resumed_.wake_all();
 }
 
 void Job::end_with(const Error& error) {
   if (!error_ && !(canceled_ && error.code == ECANCELED)) error_ = error;
+  resumed_.wake_all();
   end_streams();
 }
 
@@ -323,6 +387,10 @@ Progress Job::progress() const {
 Summary Job::summary() const {
   Summary summary;
   summary.account = account_;
+  summary.fallbacks = fallbacks_;
+  for (std::size_t i = 0; i < direct_.size(); ++i) {
+    if (account_.of(plan_.direct_ways()[i].way) != 0) summary.through = direct_[i]->through();
+  }
   const bool copied = phase_ != Phase::kCopying;
   summary.bytes = copied ? plan_.most() : std::min(done_, plan_.most());
   if (plan_.source().stream != nullptr) summary.bytes = std::min(summary.bytes, plan_.source().stream->end());

@@ -2,8 +2,9 @@
 // bytes are at the destination and on stable storage.
 //
 // A piece is read and written by one of `depth` coroutines, so that about half of them read while the others write and
-// both ends are busy. A way that cannot move a piece after all is replaced by the longest one for that piece. The first
-// error ends the copy: nothing new is begun, and what is under way comes to its end.
+// both ends are busy. A way that cannot move a piece after all is replaced by the next longer one that is open, for
+// that piece, unless only one way is wanted. The first error ends the copy: nothing new is begun, and what is under way
+// comes to its end.
 //
 // A Job lives on one reactor.
 #pragma once
@@ -37,11 +38,20 @@ struct JobOptions {
   io::Duration journal_interval = limits::kJournalInterval;  // between two entries
 };
 
+/// Why pieces took a longer way than planned.
+struct Fallback {
+  Way from = Way::kHostMemory;
+  std::string reason;
+  std::uint64_t pieces = 0;
+};
+
 /// How a copy went.
 struct Summary {
   Account account;
-  std::uint64_t bytes = 0;       // of the whole range that are at the destination
-  std::uint64_t resumed_at = 0;  // of these, what an earlier copy had done
+  std::vector<Fallback> fallbacks;  // by reason, at most limits::kCopyReasons
+  std::string through;              // what carried the data of direct ways; may be empty
+  std::uint64_t bytes = 0;          // of the whole range that are at the destination
+  std::uint64_t resumed_at = 0;     // of these, what an earlier copy had done
   std::chrono::duration<double> elapsed{0};
   double processor_seconds = 0;  // of this process, user and system
   bool verified = false;
@@ -64,8 +74,12 @@ class Job {
   /// place.
   io::Task<Result<void>> run();
 
-  /// Ends the copy as soon as what is under way has ended. On the job's reactor.
+  /// Ends the copy as soon as what is under way has ended. On the job's reactor, as the next two.
   void cancel();
+
+  /// Begins nothing new until resume(); what is under way comes to its end.
+  void pause();
+  void resume();
 
   Progress progress() const;
   Summary summary() const;
@@ -81,7 +95,12 @@ class Job {
   io::Task<void> pass(std::uint64_t from, unsigned depth);
   io::Task<void> work(std::size_t slot);
   io::Task<Result<void>> move(Piece piece);
-  io::Task<Result<void>> move_in_parts(Piece piece);
+  io::Task<Result<void>> move_directly(Piece piece);
+  io::Task<Result<void>> move_in_parts(Piece piece, Way way);
+  Mover& mover_of(Way way);
+  Way longer_way(const Piece& piece) const;
+  std::uint64_t most_of(Way way) const;
+  void count_fallback(Way from, const std::string& reason);
   io::Task<void> throttle(std::uint64_t bytes);
   io::Task<void> keep_journal();
   io::Task<Result<void>> write_journal();
@@ -97,6 +116,7 @@ class Job {
   io::BufferShare share_;
   Zeroes zeroes_;
   HostMemory host_memory_;
+  std::vector<std::unique_ptr<Mover>> direct_;  // as plan_.direct_ways()
   Compare compare_;
   std::optional<Journal> journal_;
   std::optional<block::TokenBucket> bucket_;
@@ -108,7 +128,10 @@ class Job {
   std::uint64_t moved_ = 0;
   std::uint64_t resumed_at_ = 0;
   std::uint64_t journaled_ = 0;
+  std::vector<Fallback> fallbacks_;
   bool canceled_ = false;
+  bool paused_ = false;
+  io::Event resumed_;
   bool stopping_journal_ = false;
   std::optional<Error> error_;
   io::Event journal_wake_;

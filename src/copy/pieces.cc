@@ -53,7 +53,9 @@ Piece Pieces::cut() {
   const Route& route = plan_.routes()[extent.route];
   const std::uint64_t end = extent.position + extent.length;
   const std::uint64_t begin = std::max(position_, extent.position);
-  const std::uint64_t most = route.way == Way::kHostMemory ? sizes_.request : sizes_.zeroes;
+  const std::uint64_t most = route.way == Way::kHostMemory ? sizes_.request
+                             : route.zero                  ? sizes_.zeroes
+                                                           : sizes_.direct;
   position_ = route.way == Way::kSkip ? end : piece_end(begin, end, most);
   if (position_ == end) ++index_;
   return piece(begin, position_ - begin, route);

@@ -13,7 +13,8 @@ namespace peerlane::copy {
 /// How large a piece may be. Bytes.
 struct PieceSizes {
   std::uint64_t request = 0;  // that goes through memory: a multiple of 4096
-  std::uint64_t zeroes = 0;   // that does not
+  std::uint64_t zeroes = 0;   // of which no data are moved
+  std::uint64_t direct = 0;   // that takes a direct way
 };
 
 /// Used by many coroutines of one reactor.

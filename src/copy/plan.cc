@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kDataRoute = 0;
 constexpr std::size_t kHoleRoute = 1;     // where nothing is known of the destination
 constexpr std::size_t kNothingRoute = 2;  // where the destination is known to be zeroes
+constexpr std::size_t kOddRoute = 3;      // data that fill no whole block of a direct way
 
 std::uint64_t round_down(std::uint64_t value, std::uint64_t step) {
   return value - value % step;
@@ -54,7 +55,13 @@ class Planner {
     if (!ranges) return std::unexpected(ranges.error());
     const std::string no_map = why_no_map(plan);
     plan.mapped_ = no_map.empty();
-    plan.routes_ = {data_route(no_map), hole_route(plan), {.way = Way::kSkip, .zero = true, .refusals = {}}};
+    const std::vector<Refusal> refusals = find_direct_ways(plan);
+    const auto found = check_only(plan, refusals);
+    if (!found) return std::unexpected(found.error());
+    plan.routes_ = {data_route(plan, no_map, refusals), hole_route(plan),
+                    Route{.way = Way::kSkip, .zero = true, .refusals = {}}, odd_route(plan)};
+    // Zeroes that this host would have to send are moved like data if data must not be sent.
+    if (plan.only() && plan.routes_[kHoleRoute].way == Way::kHostMemory) plan.mapped_ = false;
     return plan;
   }
 
@@ -102,19 +109,83 @@ class Planner {
     return {};
   }
 
-  static Route data_route(const std::string& no_map) {
+  /// Fills in the ways, and gives the reasons against the others.
+  static std::vector<Refusal> find_direct_ways(Plan& plan) {
+    const PlanOptions& options = plan.options_;
+    std::string reason;
+    if (options.sparse == Sparse::kAlways) reason = "zeroes are to be found in the data, which takes reading them";
+    if (plan.overlapping_) reason = "the two ranges overlap";
+    if (options.only == Way::kHostMemory) reason = "only host memory is wanted";
+    if (!reason.empty()) {
+      return {{Way::kClone, reason}, {Way::kNvmeCopy, reason}, {Way::kPeerToPeer, reason}};
+    }
+    DirectWays found = copy::find_direct_ways(plan.source_, plan.destination_, options.policy);
+    for (DirectWay& way : found.open) {
+      reason = why_not(plan, way);
+      if (reason.empty()) {
+        plan.direct_ways_.push_back(std::move(way));
+      } else {
+        found.refusals.push_back({way.way, reason});
+      }
+    }
+    std::ranges::sort(found.refusals, {}, &Refusal::way);
+    return found.refusals;
+  }
+
+  /// What is against a way that is open between the two disks.
+  static std::string why_not(const Plan& plan, const DirectWay& way) {
+    const PlanOptions& options = plan.options_;
+    if (options.only && options.only != way.way) return fmt::format("only {} is wanted", name(*options.only));
+    if (way.way == Way::kClone && options.sparse == Sparse::kNever) return "every byte is to be written (sparse=never)";
+    if (options.source_offset % way.unit != options.destination_offset % way.unit) {
+      return fmt::format("the two offsets lie at different places of a block of {} bytes", way.unit);
+    }
+    return {};
+  }
+
+  static Result<void> check_only(const Plan& plan, const std::vector<Refusal>& refusals) {
+    const std::optional<Way> only = plan.only();
+    if (!only || *only == Way::kHostMemory) return {};
+    for (const Refusal& refusal : refusals) {
+      if (refusal.way != *only) continue;
+      return fail(EOPNOTSUPP, fmt::format("only {} is wanted, and it cannot be had: {}", name(*only), refusal.reason));
+    }
+    const DirectWay& way = plan.direct_ways_.front();
+    const std::uint64_t end = plan.options_.destination_offset + plan.most_;
+    const bool whole_end = end % way.unit == 0 || plan.ends_both(way, plan.most_);
+    if (plan.options_.destination_offset % way.unit != 0 || !whole_end) {
+      return fail(EOPNOTSUPP, fmt::format("only {} is wanted, and the copy begins or ends inside a block of {} bytes",
+                                          name(*only), way.unit));
+    }
+    return {};
+  }
+
+  static Route data_route(const Plan& plan, const std::string& no_map, const std::vector<Refusal>& direct) {
     const std::string reason = no_map.empty() ? "the source has data there" : no_map;
-    return {.way = Way::kHostMemory, .zero = false, .refusals = {{Way::kSkip, reason}, {Way::kZeroes, reason}}};
+    Route route{.way = Way::kHostMemory, .zero = false, .refusals = {{Way::kSkip, reason}, {Way::kZeroes, reason}}};
+    if (!plan.direct_ways_.empty()) route.way = plan.direct_ways_.front().way;
+    for (const Refusal& refusal : direct) {
+      if (refusal.way < route.way) route.refusals.push_back(refusal);
+    }
+    return route;
+  }
+
+  static Route odd_route(const Plan& plan) {
+    Route route{.way = Way::kHostMemory, .zero = false, .refusals = {}};
+    for (const DirectWay& way : plan.direct_ways_) {
+      route.refusals.push_back({way.way, fmt::format("these bytes fill no block of {} bytes", plan.direct_unit())});
+    }
+    return route;
   }
 
   static Route hole_route(const Plan& plan) {
     const block::Capabilities can = plan.destination_.device->capabilities();
-    const Route::Refusal not_skipped{Way::kSkip, "nobody knows that the destination reads as zeroes there"};
+    const Refusal not_skipped{Way::kSkip, "nobody knows that the destination reads as zeroes there"};
     if (can.write_zeroes || (can.unmap && can.allocation)) {
       return {.way = Way::kZeroes, .zero = true, .refusals = {not_skipped}};
     }
-    const Route::Refusal no_zeroes{
-        Way::kZeroes, fmt::format("{} cannot make zeroes without being sent data", plan.destination_.name)};
+    const Refusal no_zeroes{Way::kZeroes,
+                            fmt::format("{} cannot make zeroes without being sent data", plan.destination_.name)};
     return {.way = Way::kHostMemory, .zero = true, .refusals = {not_skipped, no_zeroes}};
   }
 };
@@ -138,7 +209,13 @@ class Window {
     std::uint64_t end = covered_;
     if (end != plan_.length()) end = to_block(end, false);
     if (end <= first_) end = std::min(plan_.length(), to_block(first_ + 1, true));
-    list_.add(at_, end, kDataRoute);
+    add_data(at_, end);
+    return list_.take();
+  }
+
+  /// All of the rest is data.
+  std::vector<PlannedExtent> take_all() {
+    add_data(at_, plan_.most());
     return list_.take();
   }
 
@@ -148,10 +225,27 @@ class Window {
 
   /// The position of the destination's block boundary at or next to a position.
   std::uint64_t to_block(std::uint64_t position, bool up) const {
-    const std::uint64_t block = plan_.destination().block();
+    return to_boundary(position, plan_.destination().block(), up);
+  }
+  std::uint64_t to_boundary(std::uint64_t position, std::uint64_t block, bool up) const {
     const std::uint64_t offset = position + plan_.destination_offset();
     const std::uint64_t boundary = up ? round_up(offset, block) : round_down(offset, block);
     return boundary - std::min(boundary, plan_.destination_offset());
+  }
+
+  /// What fills whole blocks of the direct ways, and what is left of it at either end.
+  void add_data(std::uint64_t begin, std::uint64_t end) {
+    if (plan_.direct_ways().empty()) {
+      list_.add(begin, end, kDataRoute);
+      return;
+    }
+    const std::uint64_t unit = plan_.direct_unit();
+    const std::uint64_t whole_begin = std::min(to_boundary(begin, unit, true), end);
+    const bool to_the_end = plan_.ends_both(plan_.direct_ways().front(), end);
+    const std::uint64_t whole_end = std::max(to_the_end ? end : to_boundary(end, unit, false), whole_begin);
+    list_.add(begin, whole_begin, kOddRoute);
+    list_.add(whole_begin, whole_end, kDataRoute);
+    list_.add(whole_end, end, kOddRoute);
   }
 
   /// The whole blocks of a hole; what is left of it at either end is read like data, and is zeroes.
@@ -160,7 +254,7 @@ class Window {
     const bool to_the_end = end == plan_.length() && to_offset(end) == plan_.destination().size;
     if (!to_the_end) end = to_block(end, false);
     if (begin >= end) return;
-    list_.add(at_, begin, kDataRoute);
+    add_data(at_, begin);
     const std::uint64_t zero_from = to_zero_from();
     list_.add(begin, std::min(end, zero_from), kHoleRoute);
     list_.add(std::max(begin, zero_from), end, kNothingRoute);
@@ -185,11 +279,22 @@ class Window {
 
 }  // namespace
 
+std::uint64_t Plan::direct_unit() const {
+  std::uint64_t unit = 1;
+  for (const DirectWay& way : direct_ways_) unit = std::max(unit, way.unit);
+  return unit;
+}
+
+bool Plan::ends_both(const DirectWay& way, std::uint64_t position) const {
+  return way.to_end && position == most_ && source_offset() + position == source_.size &&
+         destination_offset() + position == destination_.size;
+}
+
 io::Task<Result<std::vector<PlannedExtent>>> Plan::window(std::uint64_t position) const {
   std::vector<PlannedExtent> extents;
   if (position >= most_) co_return extents;
   if (!mapped_) {
-    extents.push_back({position, most_ - position, kDataRoute});
+    extents = Window(*this, position).take_all();
     co_return extents;
   }
   const block::Geometry geometry = source_.device->geometry();
@@ -198,7 +303,7 @@ io::Task<Result<std::vector<PlannedExtent>>> Plan::window(std::uint64_t position
   const auto map = co_await source_.device->allocation(from, to - from, limits::kPlanExtents);
   if (!map || map->empty()) {
     // Who said that he knows, and does not: all of it counts as data.
-    extents.push_back({position, length_ - position, kDataRoute});
+    extents = Window(*this, position).take_all();
     co_return extents;
   }
   Window window(*this, position);

@@ -15,9 +15,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "copy/direct_way.h"
 #include "copy/end.h"
 #include "copy/way.h"
 #include "io/task.h"
+#include "pcie/peer_to_peer.h"
 
 namespace peerlane::copy {
 
@@ -33,16 +35,14 @@ struct PlanOptions {
   std::optional<std::uint64_t> length = {};  // nothing: to the end of the source
   std::uint64_t destination_offset = 0;
   Sparse sparse = Sparse::kAuto;
+  pcie::Policy policy = pcie::Policy::kSameSwitch;  // for peer-to-peer
+  std::optional<Way> only = {};                     // how data are moved, and in no other way
 };
 
 /// A way and why no shorter one is taken.
 struct Route {
   Way way = Way::kHostMemory;
-  bool zero = false;  // for parts of the source that are known to read as zeroes
-  struct Refusal {
-    Way way;
-    std::string reason;
-  };
+  bool zero = false;              // for parts of the source that are known to read as zeroes
   std::vector<Refusal> refusals;  // one for each shorter way, shortest first
 };
 
@@ -69,7 +69,20 @@ class Plan {
   bool overlapping() const { return overlapping_; }
   bool backward() const { return overlapping_ && options_.destination_offset > options_.source_offset; }
 
+  /// Whether parts of the source that have no space are told from its data.
+  bool follows_map() const { return mapped_; }
+
+  /// The first is that of data.
   const std::vector<Route>& routes() const { return routes_; }
+
+  /// The direct ways that are open for data, shortest first. The first is that of the route for data; the others, and
+  /// host memory, stand in for it where it turns out not to work, unless only() says otherwise.
+  const std::vector<DirectWay>& direct_ways() const { return direct_ways_; }
+  std::optional<Way> only() const { return options_.only; }
+  /// Bytes, a power of two: what their extents are multiples of at the destination. 1 if there are none.
+  std::uint64_t direct_unit() const;
+  /// Whether a piece of this way may end at this position, since that is where source and destination end.
+  bool ends_both(const DirectWay& way, std::uint64_t position) const;
 
   /// The extents from `position` on, which is 0 or where an extent ended, without gaps: at least one if there is
   /// anything left, at most limits::kPlanExtents or so. Errors of the source name the offset.
@@ -87,12 +100,14 @@ class Plan {
   std::uint64_t most_ = 0;
   bool overlapping_ = false;
   bool mapped_ = false;  // the source's map is followed
+  std::vector<DirectWay> direct_ways_;
   std::vector<Route> routes_;
 };
 
-/// Plans a copy. The ends are on one disk if they are the same device. Reads no data, writes nothing. Errors, with a
-/// sentence for the user: EINVAL for ranges that are not on the source, ENOSPC if the destination has no room for them,
-/// EROFS if it cannot be written.
+/// Plans a copy. The ends are on one disk if they are the same device. Reads no data, writes nothing; blocks for the
+/// time it takes to read sysfs. Errors, with a sentence for the user: EINVAL for ranges that are not on the source,
+/// ENOSPC if the destination has no room for them, EROFS if it cannot be written, EOPNOTSUPP if the only way that is
+/// wanted is not open.
 io::Task<Result<Plan>> plan(End source, End destination, PlanOptions options);
 
 }  // namespace peerlane::copy

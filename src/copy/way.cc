@@ -1,5 +1,7 @@
 #include "copy/way.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace peerlane::copy {
@@ -10,10 +12,28 @@ std::string_view name(Way way) {
       return "skip";
     case Way::kZeroes:
       return "zeroes";
+    case Way::kClone:
+      return "clone";
+    case Way::kNvmeCopy:
+      return "NVMe Copy";
+    case Way::kPeerToPeer:
+      return "peer-to-peer";
     case Way::kHostMemory:
       return "host memory";
   }
   return "";
+}
+
+Result<Way> parse_way(std::string_view text) {
+  constexpr std::pair<std::string_view, Way> kNames[] = {{"clone", Way::kClone},
+                                                         {"nvme-copy", Way::kNvmeCopy},
+                                                         {"peer-to-peer", Way::kPeerToPeer},
+                                                         {"host-memory", Way::kHostMemory}};
+  for (const auto& [name, way] : kNames) {
+    if (text == name) return way;
+  }
+  return fail(EINVAL,
+              fmt::format("\"{}\" is no way to copy: give clone, nvme-copy, peer-to-peer or host-memory", text));
 }
 
 Error explain(std::string_view doing, std::string_view end, std::uint64_t offset, const Error& error) {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -16,15 +17,22 @@ namespace peerlane::copy {
 enum class Way : unsigned char {
   kSkip,        // nothing to do: zeroes that the destination has already
   kZeroes,      // the destination makes zeroes by itself: unmapped, or written without data
+  kClone,       // the file system lets both files share the blocks
+  kNvmeCopy,    // the disk's controller copies inside it (NVM Command Set Specification §3.3.2, Copy)
+  kPeerToPeer,  // from disk to disk through memory of a device on the bus
   kHostMemory,  // read into memory of this host and written from it
 };
-inline constexpr std::size_t kWays = 3;
+inline constexpr std::size_t kWays = 6;
 
 /// All of them, shortest first.
-inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip, Way::kZeroes, Way::kHostMemory};
+inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip,     Way::kZeroes,     Way::kClone,
+                                                 Way::kNvmeCopy, Way::kPeerToPeer, Way::kHostMemory};
 
-/// "skip", "zeroes", "host memory": for people and as keys.
+/// "skip", "zeroes", "clone", "NVMe Copy", "peer-to-peer", "host memory": for people and as keys.
 std::string_view name(Way way);
+
+/// A way that moves data, as options name it: "clone", "nvme-copy", "peer-to-peer", "host-memory". Errors: EINVAL.
+Result<Way> parse_way(std::string_view text);
 
 /// A part of a copy that one mover moves at once. Offsets and lengths are bytes and need not be multiples of any block.
 struct Piece {
@@ -38,8 +46,9 @@ struct Piece {
 /// What a copy has come to, by way.
 struct Account {
   std::array<std::uint64_t, kWays> bytes{};  // by Way
-  std::uint64_t memory_bytes = 0;            // that crossed this host's memory
+  std::uint64_t memory_bytes = 0;            // that crossed this host's memory on their way
   std::uint64_t fallbacks = 0;               // pieces that had to take a longer way than planned
+  std::uint64_t probe_bytes = 0;  // that were read into it besides, to see whether the bus had moved them right
 
   void add(Way way, std::uint64_t count) { bytes[static_cast<std::size_t>(way)] += count; }
   std::uint64_t of(Way way) const { return bytes[static_cast<std::size_t>(way)]; }
@@ -54,8 +63,11 @@ class Mover {
   virtual ~Mover() = default;
 
   /// Moves `piece` and counts it. An error names the end and the offset. ENOTSUP: this way cannot move it after all,
-  /// and a longer one is to be tried; nothing wrong has been left at the destination.
+  /// for the reason in the message, and a longer one is to be tried, which writes all of it again.
   virtual io::Task<Result<void>> move(Piece piece) = 0;
+
+  /// What carried the data, for people: "through the memory of 0000:03:00.0". Empty where there is nothing to be told.
+  virtual std::string through() const { return {}; }
 };
 
 /// What is wrong with one end of a copy, with the place: "reading a.img at offset 4096: Input/output error".

@@ -1,0 +1,37 @@
+#include "copy/direct_way.h"
+
+#include <utility>
+
+#include "copy/storage.h"
+
+namespace peerlane::copy {
+namespace {
+
+void sort_in(DirectWays& ways, Way way, Result<DirectWay> found) {
+  if (found) {
+    ways.open.push_back(std::move(*found));
+  } else {
+    ways.refusals.push_back({way, found.error().text()});
+  }
+}
+
+}  // namespace
+
+DirectWays find_direct_ways(const End& source, const End& destination, pcie::Policy policy) {
+  const Storage from = storage_of(source);
+  const Storage to = storage_of(destination);
+  DirectWays ways;
+  for (const Storage* const end : {&from, &to}) {
+    if (end->kind != Storage::Kind::kNone) continue;
+    const std::string reason = end->name + " is no file and no block device of this machine";
+    ways.refusals = {{Way::kClone, reason}, {Way::kNvmeCopy, reason}, {Way::kPeerToPeer, reason}};
+    return ways;
+  }
+  const Machine machine = look_at_machine();
+  sort_in(ways, Way::kClone, consider_clone(from, to));
+  sort_in(ways, Way::kNvmeCopy, consider_nvme_copy(machine, from, to));
+  sort_in(ways, Way::kPeerToPeer, consider_peer_to_peer(machine, from, to, policy));
+  return ways;
+}
+
+}  // namespace peerlane::copy
