@@ -23,5 +23,16 @@ TEST(Bytes, WritesNoByteBesideTheField) {
   EXPECT_EQ(bytes, (std::array<std::uint8_t, 5>{0xaa, 0x12, 0x34, 0x56, 0xaa}));
 }
 
+TEST(Bytes, LittleEndianHasTheLeastByteFirst) {
+  std::array<std::uint8_t, 9> bytes{};
+  put_le64(bytes, 1, 0x0807060504030201);
+  EXPECT_EQ(bytes, (std::array<std::uint8_t, 9>{0, 1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(get_le16(bytes, 1), 0x0201);
+  EXPECT_EQ(get_le32(bytes, 1), 0x04030201u);
+  put_le16(bytes, 0, 0xbbaa);
+  put_le32(bytes, 5, 0x99887766);
+  EXPECT_EQ(bytes, (std::array<std::uint8_t, 9>{0xaa, 0xbb, 2, 3, 4, 0x66, 0x77, 0x88, 0x99}));
+}
+
 }  // namespace
 }  // namespace peerlane

@@ -44,6 +44,12 @@ class JobTest : public ::testing::Test {
     return outcome;
   }
 
+  static io::Task<void> look_and_resume(Job& job, std::uint64_t& done) {
+    co_await io::sleep(io::Reactor::current(), 20ms);
+    done = job.progress().done;
+    job.resume();
+  }
+
   std::string scratch_file(const char* name) {
     const std::string path = fmt::format("{}/peerlane-job-test-{}-{}", ::testing::TempDir(), getpid(), name);
     std::filesystem::remove(path);
@@ -72,6 +78,46 @@ class JobTest : public ::testing::Test {
   std::vector<std::string> files_;
 };
 
+/// A direct way that often cannot after all, and then has left anything at the destination.
+class UnreliableMover final : public Mover {
+ public:
+  UnreliableMover(Way way, const End& source, const End& destination, const MoverTools& tools)
+      : way_(way), source_(source), destination_(destination), tools_(tools) {}
+
+  io::Task<Result<void>> move(Piece piece) override {
+    const io::Buffer buffer = co_await io::Reactor::current().buffers().allocate(tools_.share, piece.length);
+    auto done = co_await source_.device->read(piece.source, buffer.bytes());
+    const bool bad = ++calls_ % 3 == 0;
+    if (bad) std::ranges::fill(buffer.bytes(), std::uint8_t{0xbd});
+    if (done) done = co_await destination_.device->write(piece.destination, buffer.bytes(), block::WriteFlags::kNone);
+    if (done && bad) done = fail(ENOTSUP, "not this time");
+    if (done) tools_.account.add(way_, piece.length);
+    co_return done;
+  }
+
+ private:
+  const Way way_;
+  const End& source_;
+  const End& destination_;
+  const MoverTools tools_;
+  unsigned calls_ = 0;
+};
+
+DirectWay unreliable_way(Way way, std::uint64_t unit, std::uint64_t most) {
+  const auto make = [way](const End& source, const End& destination, const MoverTools& tools) {
+    return std::unique_ptr<Mover>(std::make_unique<UnreliableMover>(way, source, destination, tools));
+  };
+  return {.way = way, .unit = unit, .most = most, .to_end = false, .through = {}, .bandwidth = {}, .make_mover = make};
+}
+
+DirectWays find_unreliable_ways(const End&, const End&, pcie::Policy) {
+  DirectWays ways;
+  ways.open.push_back(unreliable_way(Way::kClone, 16384, 16384 * 20));
+  ways.open.push_back(unreliable_way(Way::kPeerToPeer, 4096, 4096 * 12));
+  ways.refusals.push_back({Way::kNvmeCopy, "not in this test"});
+  return ways;
+}
+
 /// One copy of everything that can be chosen, by chance, against what an array of bytes would have.
 struct RandomCopy {
   explicit RandomCopy(std::uint64_t seed) : random(seed) {
@@ -91,6 +137,7 @@ struct RandomCopy {
     job.depth = 1 + static_cast<unsigned>(random() % 20);
     job.request_bytes = pick(std::size_t{1} << 20, std::size_t{16} << 10);
     job.verify = true;
+    if (random() % 2 == 0) plan.find_ways = find_unreliable_ways;
   }
 
   std::mt19937_64 random;
@@ -103,6 +150,8 @@ struct RandomCopy {
 };
 
 TEST_F(JobTest, CopiesAnyRangeBetweenAnyBlocksExactly) {
+  std::uint64_t direct = 0;
+  std::uint64_t fallen_back = 0;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(seed);
     RandomCopy what(seed);
@@ -128,13 +177,70 @@ TEST_F(JobTest, CopiesAnyRangeBetweenAnyBlocksExactly) {
     EXPECT_TRUE(expected == destination.bytes());
     EXPECT_TRUE(destination.clean());
     const Account& account = outcome.summary.account;
-    EXPECT_EQ(*what.plan.length, account.of(Way::kSkip) + account.of(Way::kZeroes) + account.of(Way::kHostMemory));
+    std::uint64_t counted = 0;
+    for (const Way way : kAllWays) counted += account.of(way);
+    EXPECT_EQ(*what.plan.length, counted);
+    direct += account.of(Way::kClone);
+    fallen_back += account.of(Way::kPeerToPeer);
     EXPECT_EQ(*what.plan.length, outcome.summary.bytes);
     EXPECT_TRUE(outcome.summary.verified);
     EXPECT_TRUE(source.complaints().empty()) << source.complaints().front();
     EXPECT_TRUE(destination.complaints().empty()) << destination.complaints().front();
     ASSERT_FALSE(HasFailure());
   }
+  EXPECT_GT(direct, kMiB);
+  EXPECT_GT(fallen_back, kMiB);
+}
+
+TEST_F(JobTest, TellsWhyPiecesTookALongerWay) {
+  ModelDevice source({.size = 4 * kMiB, .map = false});
+  ModelDevice destination({.size = 4 * kMiB});
+  source.fill(100'000);
+  const PlanOptions options{.length = {}, .find_ways = find_unreliable_ways};
+  const Outcome outcome = copy(end_of(source, 4 * kMiB, "from"), end_of(destination, 4 * kMiB, "to"), options, {});
+  ASSERT_TRUE(outcome.result) << outcome.result.error().text();
+  EXPECT_EQ(source.bytes(), destination.bytes());
+  const Summary& summary = outcome.summary;
+  ASSERT_EQ(2U, summary.fallbacks.size());
+  EXPECT_EQ(Way::kClone, summary.fallbacks[0].from);
+  EXPECT_EQ("not this time", summary.fallbacks[0].reason);
+  EXPECT_EQ(Way::kPeerToPeer, summary.fallbacks[1].from);
+  EXPECT_EQ(summary.account.fallbacks, summary.fallbacks[0].pieces + summary.fallbacks[1].pieces);
+  EXPECT_GT(summary.account.of(Way::kHostMemory), 0U);
+}
+
+TEST_F(JobTest, TakesNoOtherWayThanTheOnlyOneThatIsWanted) {
+  ModelDevice source({.size = 4 * kMiB, .map = false});
+  ModelDevice destination({.size = 4 * kMiB});
+  source.fill(100'000);
+  PlanOptions options{.length = {}, .only = Way::kPeerToPeer, .find_ways = find_unreliable_ways};
+  const End from = end_of(source, 4 * kMiB, "from");
+  const End to = end_of(destination, 4 * kMiB, "to");
+  const Outcome broken = copy(from, to, options, {});
+  ASSERT_FALSE(broken.result);
+  EXPECT_EQ(EOPNOTSUPP, broken.result.error().code);
+  EXPECT_NE(std::string::npos, broken.result.error().message.find("only peer-to-peer is wanted"));
+  EXPECT_EQ(0U, broken.summary.account.of(Way::kHostMemory));
+  options.only = Way::kHostMemory;
+  const Outcome through_memory = copy(from, to, options, {});
+  ASSERT_TRUE(through_memory.result);
+  EXPECT_EQ(4 * kMiB, through_memory.summary.account.of(Way::kHostMemory));
+}
+
+TEST_F(JobTest, APauseBeginsNothingNew) {
+  ModelDevice source({.size = 4 * kMiB, .map = false});
+  ModelDevice destination({.size = 4 * kMiB});
+  source.fill(100'000);
+  const JobOptions options{.depth = 2, .request_bytes = 64u << 10};
+  std::uint64_t while_paused = 0;
+  const Outcome outcome =
+      copy(end_of(source, 4 * kMiB, "from"), end_of(destination, 4 * kMiB, "to"), {}, options, [&](Job& job) {
+        job.pause();
+        io::spawn(look_and_resume(job, while_paused));
+      });
+  ASSERT_TRUE(outcome.result) << outcome.result.error().text();
+  EXPECT_EQ(0U, while_paused);
+  EXPECT_EQ(source.bytes(), destination.bytes());
 }
 
 TEST_F(JobTest, MovesInsideADiskAsMemmoveDoes) {

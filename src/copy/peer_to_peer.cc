@@ -229,7 +229,7 @@ io::Task<Result<void>> PeerToPeer::transfer(Piece part, ByteSpan memory) {
   co_return Result<void>();
 }
 
-/// Reads both ends through this host's memory. ENOTSUP: they are not the same.
+/// Reads both ends through this host's memory. ENOTSUP: they were not the same, and are now, if that could be done.
 io::Task<Result<void>> PeerToPeer::look_at(Piece part) {
   io::BufferPool& pool = io::Reactor::current().buffers();
   const io::Buffer expected = co_await pool.allocate(share_, part.length);

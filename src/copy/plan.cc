@@ -119,7 +119,7 @@ class Planner {
     if (!reason.empty()) {
       return {{Way::kClone, reason}, {Way::kNvmeCopy, reason}, {Way::kPeerToPeer, reason}};
     }
-    DirectWays found = copy::find_direct_ways(plan.source_, plan.destination_, options.policy);
+    DirectWays found = options.find_ways(plan.source_, plan.destination_, options.policy);
     for (DirectWay& way : found.open) {
       reason = why_not(plan, way);
       if (reason.empty()) {

@@ -37,6 +37,7 @@ struct PlanOptions {
   Sparse sparse = Sparse::kAuto;
   pcie::Policy policy = pcie::Policy::kSameSwitch;  // for peer-to-peer
   std::optional<Way> only = {};                     // how data are moved, and in no other way
+  DirectWays (*find_ways)(const End&, const End&, pcie::Policy) = find_direct_ways;  // for tests: who looks for them
 };
 
 /// A way and why no shorter one is taken.
