@@ -68,9 +68,10 @@ class CopyCommand {
     auto prepared = ends_.prepare();
     if (!prepared) co_return prepared;
     ends_.keep();
-    if (!arguments_.quiet && !arguments_.json) fmt::print(stderr, "{}\n", start_line(plan));
     SignalWatch watch(signals_, [&job] { job->cancel(); });
-    ProgressDisplay display(*job, progress_mode(arguments_.progress, arguments_.quiet, isatty(STDERR_FILENO) != 0));
+    const ProgressMode mode = progress_mode(arguments_.progress, arguments_.quiet, isatty(STDERR_FILENO) != 0);
+    if (mode == ProgressMode::kBar || mode == ProgressMode::kLines) fmt::print(stderr, "{}\n", start_line(plan));
+    ProgressDisplay display(*job, mode);
     io::spawn(watch.run());
     io::spawn(display.run());
     auto done = co_await job->run();

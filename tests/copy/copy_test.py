@@ -380,6 +380,66 @@ class InterruptionTest(CopyTest):
         self.assert_same(self.source, self.destination)
 
 
+class DirectTest(CopyTest):
+    """Ways that need no more than file systems. Those of the bus are shown in a virtual machine."""
+
+    def mounted(self, kind):
+        """A new file system of this kind, on a file."""
+        image, place = self.directory / f"{kind}.img", self.directory / kind
+        with open(image, "wb") as file:
+            file.truncate(512 * MIB)
+        tools.run(f"mkfs.{kind}", *({"xfs": ["-m", "reflink=1"], "btrfs": []}.get(kind, ["-q"])), image)
+        place.mkdir()
+        tools.run("mount", "-o", "loop", image, place)
+        self.addCleanup(tools.run, "umount", place)
+        return place
+
+    def ways(self, *arguments):
+        result = json.loads(self.copy(*arguments, "--json", "--verify").stdout)
+        return {way: count for way, count in result["bytes_by_way"].items() if count}
+
+    def check_clones(self, kind):
+        place = self.mounted(kind)
+        source = self.make(place / "source", (0, 5 * MIB), (20 * MIB, 4 * MIB + 5))
+        size = source.stat().st_size
+        os.sync()
+        free = os.statvfs(place).f_bfree
+        self.assertEqual(9 * MIB + 5, self.ways(source, place / "whole").get("clone"))
+        self.assert_same(source, place / "whole")
+        os.sync()
+        self.assertLess((free - os.statvfs(place).f_bfree) * os.statvfs(place).f_frsize, MIB)
+        # What fills no whole block, and what lies behind it, has to be written.
+        self.make(place / "old", (0, 30 * MIB))
+        expected = bytearray((place / "old").read_bytes())
+        expected[4096:4096 + 3 * MIB + 100] = source.read_bytes()[8192:8192 + 3 * MIB + 100]
+        ways = self.ways(source, place / "old", "--offset", 8192, "--length", 3 * MIB + 100, "--destination-offset", 4096)
+        self.assertEqual({"clone": 3 * MIB, "host memory": 100}, ways)
+        self.assertEqual(expected, (place / "old").read_bytes())
+        # Inside one file, and where offsets do not fit.
+        self.assertEqual({"clone": MIB}, self.ways(source, source, "--length", MIB, "--destination-offset", 32 * MIB))
+        self.assertEqual({"host memory": MIB}, self.ways(source, place / "odd", "--offset", 1, "--length", MIB))
+        self.assertEqual({"host memory": size}, self.ways(source, place / "written", "--sparse", "never", "--length", size))
+        self.refused(source, place / "old", "--only", "clone", "--length", 100, says="begins or ends inside a block")
+        self.refused(source, self.destination, "--only", "clone", says="different file systems")
+        self.assertFalse(self.destination.exists())
+
+    def test_xfs_shares_blocks(self):
+        self.check_clones("xfs")
+
+    def test_btrfs_shares_blocks(self):
+        self.check_clones("btrfs")
+
+    def test_others_say_why_not(self):
+        place = self.mounted("ext4")
+        source = self.make(place / "source", (0, MIB))
+        plan = self.copy(source, place / "copy", "--explain").stdout
+        self.assertIn("not clone: ext4 does not share blocks", plan)
+        self.assertRegex(plan, "not peer-to-peer: .* does not lie on one disk by itself: loop")
+        self.refused(source, place / "copy", "--only", "peer-to-peer", says="only peer-to-peer is wanted")
+        self.assertFalse((place / "copy").exists())
+        self.assertEqual({"host memory": MIB}, self.ways(source, place / "copy", "--only", "host-memory"))
+
+
 class ReportTest(CopyTest):
     def setUp(self):
         super().setUp()
@@ -389,8 +449,10 @@ class ReportTest(CopyTest):
         result = json.loads(self.copy(self.source, self.destination, "--json").stdout)
         self.assertTrue(result["ok"])
         self.assertEqual(16 * MIB, result["bytes"])
-        self.assertEqual({"skip": 12 * MIB, "zeroes": 0, "host memory": 4 * MIB}, result["bytes_by_way"])
+        by_way = {way: count for way, count in result["bytes_by_way"].items() if count}
+        self.assertEqual({"skip": 12 * MIB, "host memory": 4 * MIB}, by_way)
         self.assertEqual(4 * MIB, result["memory_bytes"])
+        self.assertEqual((0, [], ""), (result["probe_bytes"], result["fallback_reasons"], result["through"]))
         self.assertGreater(result["elapsed_seconds"], 0)
 
     def test_quiet(self):
@@ -419,6 +481,8 @@ class ReportTest(CopyTest):
         started = time.monotonic()
         error = self.copy(self.source, self.destination, "--rate", "2M", "--progress", "lines").stderr
         self.assertGreater(time.monotonic() - started, 5)
+        first, error = error.split("\n", 1)
+        self.assertRegex(first, "^.* -> .*: 14 MiB.*, by host memory")
         match = re.match(r"(\d+)% of 14 MiB, (\d+) ([kM])B/s, (\d+) s left\n", error)
         self.assertTrue(match, error)
         self.assertTrue(50 <= int(match[1]) <= 95, error)
@@ -439,7 +503,7 @@ class ReportTest(CopyTest):
         self.make(self.source, (0, 2 * MIB))
         process = self.start(self.source, self.destination, "--rate", "2M", "--progress", "bar")
         _, error = process.communicate(timeout=environment.seconds(30))
-        self.assertRegex(error, rb"^\r\[[# ]{24}\] \d+% of 2 MiB")
+        self.assertRegex(error, rb"\n\r\[[# ]{24}\] \d+% of 2 MiB")
         self.assertTrue(error.endswith(b"\r"))
 
 
