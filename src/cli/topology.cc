@@ -15,7 +15,7 @@ namespace peerlane::cli {
 namespace {
 
 constexpr const char* kFooter =
-    R"(Shows what sysfs says, and what Linux is going to do; nothing is transferred. Run it as root: others do not see
+    R"(Shows what sysfs says, and what Linux is going to do; nothing is transferred without --probe. Run it as root: others do not see
 Access Control Services, on which the ways between disks behind a switch depend.
 Exit codes: 0 done, 1 a PATH lies on no disk, or the drawing cannot be written, 2 the command line is wrong.
 
@@ -68,6 +68,9 @@ void add_topology_options(CLI::App& command, TopologyArguments& arguments) {
                   "What may be used: nothing; what switches forward; whatever Linux allows (default: same-switch)")
       ->check(CLI::IsMember({"off", "same-switch", "kernel"}).description(""))
       ->type_name("off|same-switch|kernel");
+  CLI::Option* const probing = command.add_flag("--probe", arguments.probe,
+                                                "Let disks read a block into the memory that would be used, and look "
+                                                "what has come; writes to no disk, takes root");
   command.add_flag("--all", arguments.all, "Also show what leads to no disk");
   command.add_flag("--json", arguments.json, "Print one JSON object");
   command.add_option("--svg", arguments.svg, "Draw it into this file")->type_name("FILE");
@@ -75,7 +78,8 @@ void add_topology_options(CLI::App& command, TopologyArguments& arguments) {
       ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
       ->type_name("auto|always|never");
   command.add_option("--root", arguments.root, "Read sys and proc below this directory, kept from another machine")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->excludes(probing);
 }
 
 ExitCode topology(const TopologyArguments& arguments) {
@@ -95,6 +99,7 @@ ExitCode topology(const TopologyArguments& arguments) {
     }
   }
   complete(view, arguments.all);
+  if (arguments.probe) probe(view, sysfs);
   if (arguments.json) {
     print_json(to_json(view));
   } else {

@@ -18,7 +18,8 @@ struct TopologyArguments {
   std::string policy = "same-switch";
   std::string svg;  // a file to draw into; empty: none
   std::string colour = "auto";
-  bool all = false;  // also functions that lead to no disk
+  bool all = false;    // also functions that lead to no disk
+  bool probe = false;  // let disks read into peer memory
   bool json = false;
 };
 

@@ -151,6 +151,16 @@ std::string reasons_text(const TopologyView& view) {
   return text;
 }
 
+std::vector<std::string> probe_lines(const TopologyView& view) {
+  std::vector<std::string> lines;
+  for (const TopologyProbe& tried : view.probes) {
+    lines.push_back(fmt::format("{} into the memory of {}: {}", view.disks[tried.disk]->name,
+                                to_string(view.topology.functions[tried.provider].address),
+                                tried.error.empty() ? "the right bytes came" : tried.error));
+  }
+  return lines;
+}
+
 std::string list_text(const std::string& title, const std::vector<std::string>& lines) {
   if (lines.empty()) return {};
   std::string text = "\n" + title + "\n";
@@ -298,13 +308,14 @@ std::string to_text(const TopologyView& view, bool colour) {
   if (view.left_out != 0) text += fmt::format("{} more disks are not judged; name those of interest.\n", view.left_out);
   std::vector<std::string> problems = view.topology.problems;
   problems.insert(problems.end(), view.devices.problems.begin(), view.devices.problems.end());
+  text += list_text("Tried (a read of one block):", probe_lines(view));
   return text + list_text("Not visible:", view.topology.unseen) + list_text("Not understood:", problems);
 }
 
 ordered_json to_json(const TopologyView& view) {
   const pcie::Topology& topology = view.topology;
   ordered_json buses = ordered_json::array(), functions = buses, controllers = buses, devices = buses, copies = buses,
-               paths = buses;
+               paths = buses, probes = buses;
   for (const pcie::RootBus& bus : topology.root_buses) {
     buses.push_back({{"name", bus.name},
                      {"host_bridge", bus.bridge ? ordered_json(to_string(topology.functions[*bus.bridge].address))
@@ -315,6 +326,11 @@ ordered_json to_json(const TopologyView& view) {
   for (const pcie::BlockDevice& device : view.devices.devices) devices.push_back(to_json(view, device));
   for (const TopologyPair& pair : view.pairs) copies.push_back(to_json(view, pair));
   for (const TopologyPath& path : view.paths) paths.push_back(to_json(path));
+  for (const TopologyProbe& tried : view.probes) {
+    probes.push_back({{"disk", view.disks[tried.disk]->name},
+                      {"provider", to_string(topology.functions[tried.provider].address)},
+                      {"error", or_null(tried.error)}});
+  }
   std::vector<std::string> problems = topology.problems;
   problems.insert(problems.end(), view.devices.problems.begin(), view.devices.problems.end());
   return {{"kernel", or_null(topology.kernel)},
@@ -326,6 +342,7 @@ ordered_json to_json(const TopologyView& view) {
           {"block_devices", devices},
           {"paths", paths},
           {"copies", copies},
+          {"probes", probes},
           {"disks_left_out", view.left_out},
           {"not_visible", topology.unseen},
           {"not_understood", problems}};

@@ -1,6 +1,7 @@
 #include "cli/topology_view.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,6 +9,8 @@
 #include "base/limits.h"
 #include "base/units.h"
 #include "pcie/host_bridge.h"
+#include "pcie/peer_memory.h"
+#include "pcie/probe.h"
 
 namespace peerlane::cli {
 namespace {
@@ -217,6 +220,32 @@ void complete(TopologyView& view, bool all) {
       if (from == to) continue;
       view.pairs.push_back(
           {from, to, judge_disks(view.topology, view.devices, *view.disks[from], *view.disks[to], view.policy)});
+    }
+  }
+}
+
+void probe(TopologyView& view, const pcie::Sysfs& sysfs) {
+  std::set<std::pair<std::size_t, std::size_t>> wanted;  // provider and disk
+  for (const TopologyPair& pair : view.pairs) {
+    if (!pair.verdict.peer_to_peer) continue;
+    for (const std::size_t disk : {pair.source, pair.destination}) {
+      wanted.emplace(pair.verdict.providers.front().provider, disk);
+    }
+  }
+  for (const auto& [provider, disk] : wanted) {
+    const auto memory = pcie::open_provider(sysfs, view.topology.functions[provider]);
+    const auto done = pcie::probe(*memory, "/dev/" + view.disks[disk]->name);
+    view.probes.push_back({disk, provider, done ? std::string() : done.error().text()});
+  }
+  for (TopologyPair& pair : view.pairs) {
+    if (!pair.verdict.peer_to_peer) continue;
+    for (const TopologyProbe& tried : view.probes) {
+      const bool of_pair = tried.provider == pair.verdict.providers.front().provider &&
+                           (tried.disk == pair.source || tried.disk == pair.destination);
+      if (!of_pair || tried.error.empty()) continue;
+      pair.verdict.peer_to_peer = false;
+      pair.verdict.reason = tried.error;
+      pair.verdict.remedy.clear();
     }
   }
 }

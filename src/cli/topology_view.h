@@ -37,6 +37,13 @@ struct TopologyPair {
   pcie::DiskPair verdict;
 };
 
+/// A transfer that was tried.
+struct TopologyProbe {
+  std::size_t disk = 0;      // an index of TopologyView::disks
+  std::size_t provider = 0;  // of Topology::functions
+  std::string error;         // empty: the right bytes came
+};
+
 struct TopologyView {
   pcie::Topology topology;
   pcie::Disks devices;
@@ -45,6 +52,7 @@ struct TopologyView {
   std::vector<TopologyPath> paths;
   std::vector<const pcie::BlockDevice*> disks;  // those of the matrix; of `devices`
   std::vector<TopologyPair> pairs;              // row by row, without the diagonal
+  std::vector<TopologyProbe> probes;            // by providers, then disks
   std::size_t left_out = 0;                     // disks that the matrix has no room for
 
   TopologyView() = default;
@@ -56,6 +64,10 @@ struct TopologyView {
 
 /// Fills in rows, disks and pairs from the rest. `all`: also functions that lead to no disk and no peer memory.
 void complete(TopologyView& view, bool all);
+
+/// Tries each provider's memory with each disk that a pair would use it with, and takes back the verdicts that do not
+/// hold. For a tree that is this machine's. Blocks.
+void probe(TopologyView& view, const pcie::Sysfs& sysfs);
 
 /// "7.88 GB/s", as links are measured: powers of ten.
 std::string format_bandwidth(std::uint64_t bytes_per_second);

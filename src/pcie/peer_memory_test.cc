@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pcie/probe.h"
+
 namespace peerlane::pcie {
 namespace {
 
@@ -76,6 +78,21 @@ TEST_F(PeerMemoryTest, SurvivesADeviceThatGoes) {
   const auto again = provider->allocate(8192);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ENODEV);
+}
+
+TEST_F(PeerMemoryTest, AProbeFindsWhatTheDiskHas) {
+  const fs::path disk = root_ / "disk";
+  std::ofstream(disk) << std::string(4096, 'd');
+  const auto provider = this->provider();
+  const auto tried = probe(*provider, disk.string());
+  EXPECT_TRUE(tried) << tried.error().text();
+  EXPECT_EQ(content(), std::string(4096, '\0') + std::string(8192, 'x'));
+  const auto short_disk = root_ / "short";
+  std::ofstream(short_disk) << "less than a block";
+  EXPECT_FALSE(probe(*provider, short_disk.string()));
+  EXPECT_EQ(probe(*provider, (root_ / "missing").string()).error().code, ENOENT);
+  fs::remove(memory());
+  EXPECT_EQ(probe(*provider, disk.string()).error().code, ENODEV);
 }
 
 TEST(PeerMemory, ScramblesSoThatNothingIsLeft) {
