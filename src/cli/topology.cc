@@ -15,8 +15,8 @@ namespace peerlane::cli {
 namespace {
 
 constexpr const char* kFooter =
-    R"(Shows what sysfs says, and what Linux is going to do; nothing is transferred without --probe. Run it as root: others
-do not see Access Control Services, on which the ways between disks behind a switch depend.
+    R"(Shows what sysfs says, and what Linux is going to do; nothing is transferred without --probe. Run it as root:
+others do not see Access Control Services, on which the ways between disks behind a switch depend.
 Exit codes: 0 done, 1 a PATH lies on no disk, or the drawing cannot be written, 2 the command line is wrong.
 
 Examples:
