@@ -27,10 +27,10 @@ DirectWays find_direct_ways(const End& source, const End& destination, pcie::Pol
     ways.refusals = {{Way::kClone, reason}, {Way::kNvmeCopy, reason}, {Way::kPeerToPeer, reason}};
     return ways;
   }
-  const Machine machine = look_at_machine();
+  const Machine disks = look_at_disks();
   sort_in(ways, Way::kClone, consider_clone(from, to));
-  sort_in(ways, Way::kNvmeCopy, consider_nvme_copy(machine, from, to));
-  sort_in(ways, Way::kPeerToPeer, consider_peer_to_peer(machine, from, to, policy));
+  sort_in(ways, Way::kNvmeCopy, consider_nvme_copy(disks, from, to));
+  sort_in(ways, Way::kPeerToPeer, consider_peer_to_peer(disks, from, to, policy));
   return ways;
 }
 

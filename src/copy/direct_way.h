@@ -54,8 +54,8 @@ struct Storage;
 struct Machine;
 
 Result<DirectWay> consider_clone(const Storage& source, const Storage& destination);
-Result<DirectWay> consider_nvme_copy(const Machine& machine, const Storage& source, const Storage& destination);
-Result<DirectWay> consider_peer_to_peer(const Machine& machine, const Storage& source, const Storage& destination,
+Result<DirectWay> consider_nvme_copy(const Machine& disks, const Storage& source, const Storage& destination);
+Result<DirectWay> consider_peer_to_peer(const Machine& disks, const Storage& source, const Storage& destination,
                                         pcie::Policy policy);
 
 }  // namespace peerlane::copy

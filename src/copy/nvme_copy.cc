@@ -70,8 +70,8 @@ Result<void> check(const NvmeCopyPlace& place) {
 
 }  // namespace
 
-Result<DirectWay> consider_nvme_copy(const Machine& machine, const Storage& source, const Storage& destination) {
-  auto place = find_place(machine, source, destination);
+Result<DirectWay> consider_nvme_copy(const Machine& disks, const Storage& source, const Storage& destination) {
+  auto place = find_place(disks, source, destination);
   if (!place) return std::unexpected(place.error());
   const auto limits = ask(*place);
   if (!limits) return std::unexpected(limits.error());

@@ -49,9 +49,8 @@ bool all_the_same(ByteView bytes) {
   return std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
-/// The verdicts of the providers that the policy allows for a pair of disks, best first; or why there is none.
-Result<std::vector<pcie::TripleVerdict>> providers_for(const Machine& machine, const Storage& source,
-                                                       const Storage& destination, pcie::Policy policy) {
+/// Why two ends cannot be copied over any bus.
+Result<void> check_ends(const Machine& disks, const Storage& source, const Storage& destination) {
   for (const Storage* const end : {&source, &destination}) {
     if (end->direct_io) continue;
     return fail(ENOTSUP, end->kind == Storage::Kind::kFile && end->backing.direct
@@ -59,6 +58,16 @@ Result<std::vector<pcie::TripleVerdict>> providers_for(const Machine& machine, c
                                            end->file_system_name(), end->name)
                              : fmt::format("{} is used through the page cache", end->name));
   }
+  for (const Storage* const end : {&source, &destination}) {
+    const auto disk = disk_beneath(disks, *end);
+    if (!disk) return std::unexpected(disk.error());
+  }
+  return {};
+}
+
+/// The verdicts of the providers that the policy allows for a pair of disks, best first; or why there is none.
+Result<std::vector<pcie::TripleVerdict>> providers_for(const Machine& machine, const Storage& source,
+                                                       const Storage& destination, pcie::Policy policy) {
   const auto from = disk_beneath(machine, source);
   if (!from) return std::unexpected(from.error());
   const auto to = disk_beneath(machine, destination);
@@ -73,9 +82,12 @@ Result<std::vector<pcie::TripleVerdict>> providers_for(const Machine& machine, c
 
 }  // namespace
 
-Result<DirectWay> consider_peer_to_peer(const Machine& machine, const Storage& source, const Storage& destination,
+Result<DirectWay> consider_peer_to_peer(const Machine& disks, const Storage& source, const Storage& destination,
                                         pcie::Policy policy) {
   if (policy == pcie::Policy::kOff) return fail(ENOTSUP, "the policy is off");
+  const auto possible = check_ends(disks, source, destination);
+  if (!possible) return std::unexpected(possible.error());
+  const Machine machine = look_at_machine();
   const auto verdicts = providers_for(machine, source, destination, policy);
   if (!verdicts) return std::unexpected(verdicts.error());
   std::vector<pcie::Function> providers;

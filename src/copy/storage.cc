@@ -81,6 +81,12 @@ Machine look_at_machine() {
   return {std::move(sysfs), std::move(topology), std::move(disks)};
 }
 
+Machine look_at_disks() {
+  pcie::Sysfs sysfs("/");
+  pcie::Disks disks = pcie::read_disks(sysfs, {});
+  return {std::move(sysfs), {}, std::move(disks)};
+}
+
 Result<DiskBeneath> disk_beneath(const Machine& machine, const Storage& storage) {
   if (storage.kind == Storage::Kind::kNone) return fail(ENODEV, storage.name + " is no disk or file of this machine");
   const auto beneath = pcie::disks_beneath_path(machine.sysfs, machine.disks, storage.path());

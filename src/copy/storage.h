@@ -43,6 +43,10 @@ struct Machine {
 
 Machine look_at_machine();
 
+/// The same without the bus: its topology is empty, and nobody knows on which functions the disks are. Reading the
+/// configuration space of all functions takes a millisecond for each on some machines.
+Machine look_at_disks();
+
 /// Where an end's blocks lie.
 struct DiskBeneath {
   const pcie::BlockDevice* disk = nullptr;  // an NVMe namespace or the head of several paths to one; of machine.disks
