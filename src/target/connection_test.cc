@@ -161,6 +161,38 @@ INSTANTIATE_TEST_SUITE_P(
                       WriteCase{"OddSegments", true, true, 65536, 131072, 4, 1020, 1020, 0}),
     [](const auto& values) { return values.param.name; });
 
+io::Task<void> write_large_then_small(Loopback& loop) {
+  constexpr std::uint16_t kLarge = 5000;  // the last of its buffers is wanted at an offset above 2 MiB
+  constexpr std::uint16_t kSmall = 8;
+  const auto large = pattern(kLarge * 512u, 1);
+  const auto first = loop.initiator->command(kWrite10, 7, 0, kLarge);
+  co_await loop.initiator->send(first);
+  std::vector<iscsi::R2t> r2ts;
+  iscsi::ScsiResponse response;
+  co_await serve_r2ts(loop, large, 65536, r2ts, response);
+  EXPECT_FALSE(r2ts.empty());
+  const auto small = pattern(kSmall * 512u, 2);
+  const auto second = loop.initiator->command(kWrite10, 8, 0, kSmall);
+  std::vector<std::uint8_t> immediate = small;
+  co_await loop.initiator->send(second, std::move(immediate));
+  const bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got);
+  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kScsiResponse) << "nothing is left to be asked for";
+  std::vector<std::uint8_t> back;
+  co_await read_back(loop, 9, kSmall, back);
+  EXPECT_EQ(back, small);
+  co_await loop.end();
+}
+
+TEST_F(ConnectionTest, ATaskAsksForNothingThatItsLastCommandWanted) {
+  Loopback loop(*reactor, ram_disk());
+  loop.parameters.immediate_data = true;
+  loop.parameters.max_burst_length = 65536;
+  loop.parameters.our_max_recv_data_segment_length = 65536;
+  loop.serve();
+  io::testing::run(*reactor, write_large_then_small(loop));
+}
+
 // --- Limits and errors ---
 
 io::Task<void> exceed_segment(Loopback& loop) {
