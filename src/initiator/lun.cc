@@ -56,7 +56,7 @@ io::Task<Result<std::unique_ptr<Lun>>> Lun::open(std::shared_ptr<Session> sessio
   if (lun > scsi::kMostLun) co_return fail(ENXIO, fmt::format("LUNs go from 0 to {}", scsi::kMostLun));
   const scsi::Lun number{static_cast<std::uint16_t>(lun)};
   const UnitAccess unit(*session, iscsi::LunField{scsi::encode_lun(number)}, nullptr, false);
-  auto asking = options.known ? probe_again(unit, *options.known) : probe(unit);
+  auto asking = options.known ? probe_again(unit, *options.known) : probe(unit, options.without_size);
   auto facts = co_await std::move(asking);
   if (!facts) {
     co_return fail(facts.error().code,
@@ -159,8 +159,12 @@ io::Task<Result<void>> Lun::recognise(bool restoring) {
   auto facts = co_await identify(unit);
   if (!facts) co_return std::unexpected(std::move(facts.error()));
   auto measured = co_await measure(unit, *facts);
-  if (!measured && measured.error().code != EHOSTDOWN) co_return std::unexpected(std::move(measured.error()));
-  if (!measured) facts->capacity = facts_.capacity;  // through this port it does not tell now
+  if (!measured) {
+    // Through this port, or to us while it is reserved, it does not tell now.
+    const bool untold = measured.error().code == EHOSTDOWN || measured.error().code == EBADE;
+    if (!untold) co_return std::unexpected(std::move(measured.error()));
+    facts->capacity = facts_.capacity;
+  }
   known_ = true;
   const std::string identity = stable_identity(*facts);
   stale_ = identity != stable_ || facts->capacity.block_size != block_size();

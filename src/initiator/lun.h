@@ -34,6 +34,7 @@ struct LunOptions {
   std::size_t piece_bytes = limits::kInitiatorPieceBytes;  // a longer read or write becomes several commands
   unsigned pieces = limits::kInitiatorPieces;              // of these in flight
   bool read_only = false;
+  bool without_size = false;  // open it, with a size of 0, if a reservation forbids to ask how large it is
   /// For a further path to a logical unit that is open already: its facts. The unit is only asked who it is then, since
   /// in some access states it tells nothing else (SPC-4 §5.16.2.4).
   std::optional<UnitFacts> known = {};
@@ -82,7 +83,7 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   /// PERSISTENT RESERVE IN; decoders are in scsi/persistent_reservation.h.
   io::Task<Result<Bytes>> reserve_in(scsi::ReserveInAction action);
   /// PERSISTENT RESERVE OUT with a parameter list of scsi/persistent_reservation.h; scope is the logical unit. `type`
-  /// is without meaning to registrations. EBUSY: RESERVATION CONFLICT.
+  /// is without meaning to registrations. EBADE: RESERVATION CONFLICT.
   io::Task<Result<void>> reserve_out(scsi::ReserveOutAction action, std::optional<scsi::ReservationType> type,
                                      Bytes parameters);
 

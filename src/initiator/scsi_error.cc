@@ -35,6 +35,18 @@ std::string_view status_name(Status status) {
   }
 }
 
+int code_of(Status status) {
+  switch (status) {
+    case Status::kBusy:
+    case Status::kTaskSetFull:
+      return EBUSY;
+    case Status::kReservationConflict:
+      return EBADE;
+    default:
+      return EIO;
+  }
+}
+
 int code_of(const scsi::Sense& sense) {
   switch (sense.key) {
     case SenseKey::kDataProtect:
@@ -68,6 +80,7 @@ bool is_path_error(const Error& error) {
     case ENOTSUP:
     case ERANGE:
     case EBUSY:
+    case EBADE:
     case EILSEQ:
     case EIO:
     case EINVAL:
@@ -90,9 +103,7 @@ Error to_error(const ScsiResult& result, std::string_view doing) {
     return {code_of(*result.sense), fmt::format("{}: {}", doing, to_string(*result.sense))};
   }
   const std::string_view name = status_name(result.status);
-  const bool busy = result.status == Status::kBusy || result.status == Status::kTaskSetFull ||
-                    result.status == Status::kReservationConflict;
-  if (!name.empty()) return {busy ? EBUSY : EIO, fmt::format("{}: {}", doing, name)};
+  if (!name.empty()) return {code_of(result.status), fmt::format("{}: {}", doing, name)};
   return {EIO, fmt::format("{}: the target answers with status {:02X}h", doing, static_cast<unsigned>(result.status))};
 }
 

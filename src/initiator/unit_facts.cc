@@ -23,6 +23,11 @@ bool is_unknown(const Error& error) {
   return error.code == ENOTSUP;
 }
 
+/// Another I_T nexus has reserved the unit, and that forbids the command.
+bool is_conflict(const Error& error) {
+  return error.code == EBADE;
+}
+
 std::string hex(ByteView bytes) {
   std::string text;
   for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
@@ -100,7 +105,16 @@ void take_mode(const scsi::ModeHeader& header, ByteView rest, UnitFacts& facts) 
   if (caching) facts.write_cache = caching->write_cache;
 }
 
-/// Caching mode page and the header before it. A unit that has neither has no write cache that could be told of.
+/// The error of a command for facts without which the unit can be used, or none if it is just that the unit does not
+/// have the command, or that a reservation forbids it.
+Result<void> not_told(const Error& error, UnitFacts& facts) {
+  if (is_conflict(error)) facts.reserved = true;
+  if (is_conflict(error) || is_unknown(error)) return {};
+  return std::unexpected(error);
+}
+
+/// Caching mode page and the header before it. A unit that has neither has no write cache that could be told of; one
+/// that may not tell is taken to have one.
 io::Task<Result<void>> read_mode(UnitAccess& access, UnitFacts& facts) {
   auto ten = co_await access.mode_sense10(scsi::kCachingPage, scsi::PageControl::kCurrent);
   if (ten) {
@@ -109,7 +123,8 @@ io::Task<Result<void>> read_mode(UnitAccess& access, UnitFacts& facts) {
     }
     co_return Result<void>();
   }
-  if (!is_unknown(ten.error())) co_return std::unexpected(std::move(ten.error()));
+  if (is_conflict(ten.error())) facts.write_cache = true;
+  if (!is_unknown(ten.error())) co_return not_told(ten.error(), facts);
   auto six = co_await access.mode_sense6(scsi::kCachingPage, scsi::PageControl::kCurrent);
   if (six) {
     if (const auto header = scsi::decode_mode_header6(*six)) {
@@ -117,15 +132,16 @@ io::Task<Result<void>> read_mode(UnitAccess& access, UnitFacts& facts) {
     }
     co_return Result<void>();
   }
-  if (!is_unknown(six.error())) co_return std::unexpected(std::move(six.error()));
-  co_return Result<void>();
+  co_return not_told(six.error(), facts);
 }
 
 io::Task<Result<void>> read_support(UnitAccess& access, UnitFacts& facts) {
   facts.write_same = facts.provisioning.write_same_16 || facts.limits.max_write_same != 0;
   auto bytes = co_await access.supported(scsi::OperationCode::kWriteSame16);
-  if (!bytes && !is_unknown(bytes.error())) co_return std::unexpected(std::move(bytes.error()));
-  if (bytes) {
+  if (!bytes) {
+    auto passed = not_told(bytes.error(), facts);
+    if (!passed) co_return passed;
+  } else {
     if (const auto support = scsi::decode_command_support(*bytes); support) {
       facts.write_same = support->support == scsi::Support::kStandard;
       facts.no_data_out = facts.write_same && support->usage.size() > 1 && (support->usage[1] & kNoDataOutBit) != 0;
@@ -133,9 +149,8 @@ io::Task<Result<void>> read_support(UnitAccess& access, UnitFacts& facts) {
   }
   if (!facts.sixteen || !facts.capacity.provisioning) co_return Result<void>();
   auto status = co_await access.lba_status(0, 1);
-  if (!status && !is_unknown(status.error())) co_return std::unexpected(std::move(status.error()));
   facts.lba_status = status && scsi::lba_status_entry(*status, 0).has_value();
-  co_return Result<void>();
+  co_return status ? Result<void>() : not_told(status.error(), facts);
 }
 
 /// What makes a capacity unusable for us; null: nothing.
@@ -225,11 +240,14 @@ io::Task<Result<UnitFacts>> probe_again(UnitAccess access, UnitFacts known) {
   co_return known;
 }
 
-io::Task<Result<UnitFacts>> probe(UnitAccess access) {
+io::Task<Result<UnitFacts>> probe(UnitAccess access, bool without_size) {
   auto facts = co_await identify(access);
   if (!facts) co_return facts;
   auto measured = co_await measure(access, *facts);
-  if (!measured) co_return std::unexpected(std::move(measured.error()));
+  if (!measured) {
+    if (!without_size || !is_conflict(measured.error())) co_return std::unexpected(std::move(measured.error()));
+    facts->reserved = true;
+  }
   auto mode = co_await read_mode(access, *facts);
   if (!mode) co_return std::unexpected(std::move(mode.error()));
   auto support = co_await read_support(access, *facts);

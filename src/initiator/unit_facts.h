@@ -28,6 +28,9 @@ struct UnitFacts {
   bool write_same = false;       // WRITE SAME(16)
   bool no_data_out = false;      // and its NDOB bit
   bool lba_status = false;       // GET LBA STATUS
+  /// The reservation of another I_T nexus forbade some of the questions (SPC-4 §5.13.1): the unit has a write cache
+  /// then, as far as is known here, and none of the abilities that it could not be asked for.
+  bool reserved = false;
 };
 
 /// Who a logical unit is, the same on every path that leads to it and after every restart: the best of its designators
@@ -46,7 +49,9 @@ io::Task<Result<void>> measure(UnitAccess access, UnitFacts& facts);
 /// The facts of a logical unit of which all but the path is known: it is only asked who it is. ESTALE: another one.
 io::Task<Result<UnitFacts>> probe_again(UnitAccess access, UnitFacts known);
 
-/// All of the facts.
-io::Task<Result<UnitFacts>> probe(UnitAccess access);
+/// All of the facts, as far as the reservation of another I_T nexus allows to ask for them. Errors: as identify() and
+/// measure(). `without_size`: a unit that may not be asked for its capacity (LIO refuses that while it is reserved) is
+/// no error, but has one of no blocks.
+io::Task<Result<UnitFacts>> probe(UnitAccess access, bool without_size);
 
 }  // namespace peerlane::initiator
