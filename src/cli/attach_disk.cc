@@ -18,7 +18,7 @@ io::Task<void> open_lun(const std::string& spec, bool read_only, OpenedLun& resu
   RemoteOptions options;
   options.read_only = read_only;
   std::string own_spec = spec;
-  auto opening = open_remote_disk(std::move(own_spec), options);
+  auto opening = open_one_path(std::move(own_spec), options);
   result = co_await std::move(opening);
 }
 

@@ -29,6 +29,16 @@ Result<initiator::SessionOptions> options_for(const iscsi::Url& url, const Remot
   return initiator::session_options_for(url, std::move(session), initiator::process_environment);
 }
 
+Result<initiator::DiskOptions> disk_options_for(const iscsi::Url& url, const RemoteOptions& options) {
+  auto session = options_for(url, options);
+  if (!session) return std::unexpected(std::move(session.error()));
+  initiator::DiskOptions disk;
+  disk.session = std::move(*session);
+  disk.lun.read_only = options.read_only;
+  disk.lun.without_size = options.without_size;
+  return disk;
+}
+
 }  // namespace
 
 bool is_path(const std::string& spec) {
@@ -74,32 +84,31 @@ io::Task<Result<std::unique_ptr<initiator::Session>>> log_in(iscsi::Url url, Rem
   co_return session;
 }
 
-io::Task<Result<std::unique_ptr<initiator::Lun>>> open_remote_disk(std::string spec, RemoteOptions options) {
+io::Task<Result<std::unique_ptr<initiator::Lun>>> open_one_path(std::string spec, RemoteOptions options) {
   auto url = parse_disk_url(spec);
   if (!url) co_return std::unexpected(std::move(url.error()));
-  auto opening = log_in(*url, options);
-  auto opened = co_await std::move(opening);
-  if (!opened) co_return std::unexpected(std::move(opened.error()));
-  std::shared_ptr<initiator::Session> session = std::move(*opened);
-  initiator::LunOptions lun_options;
-  lun_options.spec = iscsi::to_string(*url);
-  lun_options.read_only = options.read_only;
-  auto asking = initiator::Lun::open(session, url->lun, std::move(lun_options));
-  auto lun = co_await std::move(asking);
-  if (!lun) co_await session->close();
+  auto disk = disk_options_for(*url, options);
+  if (!disk) co_return std::unexpected(std::move(disk.error()));
+  auto opening = initiator::open_disk(io::Reactor::current(), std::move(*url), std::move(*disk));
+  auto lun = co_await std::move(opening);
   co_return lun;
+}
+
+io::Task<Result<std::unique_ptr<block::Device>>> open_remote_disk(std::string spec, RemoteOptions options) {
+  auto url = parse_disk_url(spec);
+  if (!url) co_return std::unexpected(std::move(url.error()));
+  auto disk = disk_options_for(*url, options);
+  if (!disk) co_return std::unexpected(std::move(disk.error()));
+  auto opening = initiator::open_device(io::Reactor::current(), std::move(*url), std::move(*disk));
+  auto device = co_await std::move(opening);
+  co_return device;
 }
 
 io::Task<Result<std::unique_ptr<block::Device>>> open_disk(std::string spec, block::OpenOptions options) {
   if (is_remote(spec)) {
-    auto url = parse_disk_url(spec);
-    if (!url) co_return std::unexpected(std::move(url.error()));
-    auto session = options_for(*url, RemoteOptions());
-    if (!session) co_return std::unexpected(std::move(session.error()));
-    initiator::DiskOptions disk;
-    disk.session = std::move(*session);
-    disk.lun.read_only = options.read_only;
-    auto opening = initiator::open_device(io::Reactor::current(), std::move(*url), std::move(disk));
+    RemoteOptions remote;
+    remote.read_only = options.read_only;
+    auto opening = open_remote_disk(std::move(spec), remote);
     auto device = co_await std::move(opening);
     co_return device;
   }

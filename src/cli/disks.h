@@ -30,7 +30,8 @@ bool is_remote(const std::string& spec);
 struct RemoteOptions {
   unsigned depth = limits::kInitiatorQueueDepth;  // commands under way, at most
   bool read_only = false;
-  iscsi::Isid isid{};  // if the URL has none; all zeroes: a random one
+  bool without_size = false;  // open it even if a reservation keeps it from telling its size
+  iscsi::Isid isid{};         // if the URL has none; all zeroes: a random one
 };
 
 /// Logs in to the target of an iscsi:// URL: accounts as initiator/credentials.h says, and the URL's option "isid", 12
@@ -38,8 +39,12 @@ struct RemoteOptions {
 /// for the user.
 io::Task<Result<std::unique_ptr<initiator::Session>>> log_in(iscsi::Url url, RemoteOptions options);
 
-/// Logs in and opens the logical unit. The session is its own.
-io::Task<Result<std::unique_ptr<initiator::Lun>>> open_remote_disk(std::string spec, RemoteOptions options);
+/// Logs in and opens the logical unit on one path. The session is its own.
+io::Task<Result<std::unique_ptr<initiator::Lun>>> open_one_path(std::string spec, RemoteOptions options);
+
+/// The same on as many paths as the URL's options "paths" and "sessions" say: an initiator::Lun without them, with them
+/// an initiator::Multipath, whose sessions have random ISIDs.
+io::Task<Result<std::unique_ptr<block::Device>>> open_remote_disk(std::string spec, RemoteOptions options);
 
 /// Reads the URL of a logical unit. Errors: EINVAL, with a sentence that says what to give.
 Result<iscsi::Url> parse_disk_url(const std::string& spec);

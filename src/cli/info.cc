@@ -9,6 +9,7 @@
 #include "cli/disks.h"
 #include "cli/info_facts.h"
 #include "cli/run.h"
+#include "initiator/multipath.h"
 
 namespace peerlane::cli {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 constexpr const char* kFooter =
     R"(DISK: PATH of a file or block device, ram:SIZE, or iscsi://host[:port]/target-name/lun.
 Nothing is written. Of a logical unit of a target there is more to tell: its limits, reservations, target port groups,
-and what was negotiated for the session.
+and what was negotiated for the session. With ?paths=all or ?sessions=N in the URL: its paths, and what each is good
+for.
 Exit codes: 0 done, 1 the disk cannot be opened, 2 the command line is wrong.
 
 Examples:
@@ -35,15 +37,19 @@ void show(const std::vector<FactGroup>& groups, bool json) {
 io::Task<ExitCode> show_remote(const InfoArguments& arguments) {
   RemoteOptions options;
   options.read_only = false;  // so that it tells what could be done
+  options.without_size = true;
   std::string spec = arguments.disk;
   auto opening = open_remote_disk(std::move(spec), options);
-  auto unit = co_await std::move(opening);
-  if (!unit) co_return complain(unit.error(), unit.error().code == EINVAL ? ExitCode::kUsage : ExitCode::kFailure);
-  std::vector<FactGroup> groups = device_facts(**unit);
-  std::vector<FactGroup> more = co_await unit_facts(**unit);
+  auto disk = co_await std::move(opening);
+  if (!disk) co_return complain(disk.error(), disk.error().code == EINVAL ? ExitCode::kUsage : ExitCode::kFailure);
+  auto* const paths = dynamic_cast<initiator::Multipath*>(disk->get());
+  initiator::Lun& unit = paths != nullptr ? paths->best() : dynamic_cast<initiator::Lun&>(**disk);
+  std::vector<FactGroup> groups = device_facts(**disk);
+  if (paths != nullptr) groups.push_back(path_facts(*paths));
+  std::vector<FactGroup> more = co_await unit_facts(unit);
   for (FactGroup& group : more) groups.push_back(std::move(group));
   show(groups, arguments.json);
-  co_await (*unit)->close();
+  co_await (*disk)->close();
   co_return ExitCode::kOk;
 }
 

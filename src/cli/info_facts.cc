@@ -75,6 +75,12 @@ std::string designator_text(const scsi::Designator& designator) {
   }
 }
 
+/// What a mode page tells; nobody is told while another initiator has the unit for itself.
+Fact mode_fact(std::string key, bool value, const initiator::UnitFacts& facts) {
+  if (facts.reserved) return {std::move(key), nullptr, "not known: another initiator has reserved the unit"};
+  return {std::move(key), value};
+}
+
 FactGroup unit_group(const initiator::UnitFacts& facts) {
   ordered_json names = ordered_json::array();
   std::string text;
@@ -100,8 +106,8 @@ FactGroup unit_group(const initiator::UnitFacts& facts) {
   group.facts.insert(group.facts.end(),
                      {{"provisioning", provisioning_text(provisioning.type)},
                       {"unmapped_reads_zeroes", provisioning.reads_zeroes || facts.capacity.reads_zeroes},
-                      {"write_protected", facts.write_protected},
-                      {"write_cache", facts.write_cache},
+                      mode_fact("write_protected", facts.write_protected, facts),
+                      mode_fact("write_cache", facts.write_cache, facts),
                       {"third_party_copy", facts.inquiry.third_party_copy}});
   return group;
 }
@@ -246,7 +252,9 @@ std::vector<FactGroup> device_facts(const block::Device& disk) {
                       identity.stable.empty() ? "" : identity.stable}}});
   groups.push_back({"geometry",
                     "Geometry",
-                    {{"size", geometry.size, fmt::format("{} ({} bytes)", format_size(geometry.size), geometry.size)},
+                    {geometry.size == 0 ? Fact{"size", nullptr, "not known: another initiator has reserved the unit"}
+                                        : Fact{"size", geometry.size,
+                                               fmt::format("{} ({} bytes)", format_size(geometry.size), geometry.size)},
                      {"logical_block_size", geometry.logical_block_size},
                      {"physical_block_size", geometry.physical_block_size}}});
   FactGroup abilities{"capabilities", "What it can do by itself"};
@@ -278,6 +286,16 @@ io::Task<std::vector<FactGroup>> unit_facts(initiator::Lun& unit) {
   if (!ports.facts.empty()) groups.push_back(std::move(ports));
   groups.push_back(session_group(unit.session()));
   co_return groups;
+}
+
+FactGroup path_facts(const initiator::Multipath& disk) {
+  FactGroup group{"paths", "Paths"};
+  for (const initiator::Multipath::PathStatus& path : disk.paths()) {
+    ordered_json value = {{"portal", path.portal}, {"session", path.session}, {"state", name(path.rank)}};
+    std::string text = fmt::format("{}: {}, {}", path.portal, name(path.rank), path.session);
+    group.facts.push_back({std::to_string(group.facts.size() + 1), std::move(value), std::move(text)});
+  }
+  return group;
 }
 
 ordered_json to_json(const std::vector<FactGroup>& groups) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "block/device.h"
 #include "initiator/lun.h"
+#include "initiator/multipath.h"
 #include "io/task.h"
 
 namespace peerlane::cli {
@@ -33,6 +34,9 @@ std::vector<FactGroup> device_facts(const block::Device& disk);
 /// Of a logical unit besides: what it says of itself, its limits, reservations, port groups, and its session. Asks the
 /// unit; what it does not answer is left out.
 io::Task<std::vector<FactGroup>> unit_facts(initiator::Lun& unit);
+
+/// The paths to a logical unit, numbered from 1, and what each is good for.
+FactGroup path_facts(const initiator::Multipath& disk);
 
 nlohmann::ordered_json to_json(const std::vector<FactGroup>& groups);
 std::string to_text(const std::vector<FactGroup>& groups);

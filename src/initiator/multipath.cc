@@ -158,6 +158,18 @@ io::Task<Multipath::Rank> Multipath::rank_of(Path& path) const {
   co_return Rank::kOptimized;
 }
 
+io::Task<void> Multipath::check() {
+  for (const std::unique_ptr<Path>& path : paths_) {
+    const Rank rank = co_await rank_of(*path);
+    path->rank.store(rank, std::memory_order_relaxed);
+  }
+}
+
+Lun& Multipath::best() {
+  Path* const path = choose();
+  return path == nullptr ? first() : *path->lun;
+}
+
 /// The best path now; null if there is none.
 Multipath::Path* Multipath::choose() {
   const std::size_t count = paths_.size();

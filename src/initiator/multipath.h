@@ -83,6 +83,13 @@ class Multipath final : public block::Device {
 
   std::vector<PathStatus> paths() const;
 
+  /// The best path now, for what only SCSI knows. It stays this device's.
+  Lun& best();
+
+  /// Asks the target what each path is good for, as is done now and then anyway. On the paths' home reactor, if that is
+  /// one.
+  io::Task<void> check();
+
  private:
   struct Path {
     std::unique_ptr<Lun> lun;

@@ -182,7 +182,10 @@ io::Task<Result<std::unique_ptr<Multipath>>> open_multipath(io::Reactor& reactor
     co_await std::move(adding);
   }
   auto joined = Multipath::join(paths, options);
-  if (joined) co_return joined;
+  if (joined) {
+    co_await (*joined)->check();
+    co_return joined;
+  }
   for (const std::unique_ptr<Lun>& path : paths) {
     auto closed = co_await path->close();
     if (!closed) log::debug("{}", closed.error().text());

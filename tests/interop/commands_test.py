@@ -120,6 +120,42 @@ class InfoTest(CommandTest):
             self.assertEqual(info["geometry"]["size"], 16 * MIB)
             self.assertEqual(info["unit"]["vendor"].strip(), "IET")
 
+    def test_reserved_by_another(self):
+        """What a reservation hides is not told, and not what keeps the disk from being shown."""
+        with Server("ram:64M") as target:
+            self.peerlane("pr", target.url, "register", "--new-key", "0x1")
+            self.peerlane("pr", target.url, "reserve", "--key", "0x1", "--type", "exclusive-access")
+            info = self.json("info", target.url)
+            self.assertEqual(info["geometry"]["size"], 64 * MIB)
+            self.assertEqual(info["reservations"]["reservation"]["type"], "exclusive-access")
+            self.assertIsNone(info["unit"]["write_cache"])
+            self.assertTrue(info["capabilities"]["volatile_cache"], "not known, and so to be reckoned with")
+            self.assertIn("another initiator has reserved the unit", self.peerlane("info", target.url))
+            self.assertIn("0x1", self.peerlane("pr", target.url + "?isid=80504c000002", "read-keys"))
+            for arguments in (("copy", target.url, self.scratch_file(b"").with_name("copy")),
+                              ("bench", target.url, "--time", "0.2"),
+                              ("bench", target.url, "--time", "0.2", "--pattern", "write", "--yes")):
+                self.assertIn("another initiator has reserved", self.complaint(*arguments))
+            # Nothing is hidden from who has it, nor from all others when it is gone.
+            self.assertFalse(self.json("info", target.url + "?isid=80504c000001")["unit"]["write_cache"])
+            self.peerlane("pr", target.url, "release", "--key", "0x1", "--type", "exclusive-access")
+            self.assertFalse(self.json("info", target.url)["unit"]["write_cache"])
+
+    def test_paths(self):
+        with Server("ram:64M", listen=("127.0.0.1:0", "127.0.0.2:0")) as target:
+            portals = sorted(url.split("/")[2] for url in target.urls)
+            found = self.json("info", target.url + "?paths=all")
+            self.assertEqual(sorted(path["portal"] for path in found["paths"].values()), portals)
+            self.assertEqual({path["state"] for path in found["paths"].values()}, {"optimized"})
+            self.assertEqual(found["session"]["target"], target.target)
+            found = self.json("info", target.url + "?sessions=3")
+            self.assertEqual([path["portal"] for path in found["paths"].values()], 3 * [target.url.split("/")[2]])
+            self.assertEqual(len({path["session"] for path in found["paths"].values()}), 3)
+            self.assertIn(f"{portals[1]}: optimized", self.peerlane("info", target.url + "?paths=all"))
+            self.assertNotIn("paths", self.json("info", target.url))
+            self.complaint("info", target.url + "?paths=some", status=USAGE)
+            self.complaint("info", target.url + "?sessions=0", status=USAGE)
+
     def test_local(self):
         path = self.scratch_file(bytes(3 * MIB))
         info = self.json("info", path)
@@ -164,6 +200,17 @@ class BenchTest(CommandTest):
                                "--warm-up", "0.1")
             self.check_result(result, "randread")
             self.assertAlmostEqual(result["seconds"], 0.3, places=3)
+
+    def test_paths(self):
+        """Each session of the load has a disk of its own, with the paths that the URL names."""
+        with Server("ram:64M", listen=("127.0.0.1:0", "127.0.0.2:0")) as target:
+            result = self.json("bench", target.url + "?paths=all&sessions=2", "--sessions", "2", "--pattern",
+                               "randwrite", "--verify", "--bytes", "8M", "--yes")
+            self.check_result(result, "randwrite")
+            self.assertEqual(result["ios"], 2048)
+            # Each with two portals and two sessions through each, and once to see how large the disk is.
+            sessions = [line for line in target.log().splitlines() if "began" in line and target.target in line]
+            self.assertEqual(len(sessions), (2 + 1) * 2 * 2)
 
     def test_tgt(self):
         with tgt.Tgt(16 * MIB) as target:
