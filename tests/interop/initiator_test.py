@@ -87,6 +87,11 @@ class PeerlaneTest(Exercises):
             complaint = self.fails("has no secret", "facts", server.url, env={"PEERLANE_CHAP_USER": USER})
             self.assertNotIn(SECRET, complaint)
 
+    def test_reservations(self):
+        with Server("ram:64M") as server:
+            found = self.passes("reservations", server.url)
+            self.assertEqual(("true", "true"), (found["size_while_reserved"], found["survives_reconnect"]))
+
     def test_errors_say_what_to_do(self):
         with Server("ram:64M") as server:
             portal = server.portal_url
@@ -128,6 +133,16 @@ class TgtTest(Exercises):
             env = {"PEERLANE_CHAP_USER": USER, "PEERLANE_CHAP_SECRET": "alicesecret12"}
             self.passes("transfer", target.url, env=env)
             self.fails("CHAP", "facts", target.url)
+        with Tgt(64 * MIB, accounts={USER: "alicesecret12", "target": "targetsecret12"}) as target:
+            both = {**env, "PEERLANE_TARGET_CHAP_USER": "target", "PEERLANE_TARGET_CHAP_SECRET": "targetsecret12"}
+            self.passes("transfer", target.url, env=both)
+            self.fails("proof is wrong", "facts", target.url,
+                       env={**both, "PEERLANE_TARGET_CHAP_SECRET": "anothersecret1"})
+
+    def test_reservations(self):
+        with Tgt(64 * MIB) as target:
+            # To tgt a session that logs in again is somebody new.
+            self.assertEqual("false", self.passes("reservations", target.url)["survives_reconnect"])
 
 
 class RestartTest(Exercises):

@@ -39,15 +39,16 @@ group=iscsi/{TARGET}/tpgt_1
 mkdir -p $group/np/127.0.0.1:3260 $group/lun/lun_0 $group/lun/lun_1
 ln -s /sys/kernel/config/target/core/rd_mcp_0/memory $group/lun/lun_0/memory
 ln -s /sys/kernel/config/target/core/fileio_0/file $group/lun/lun_1/file
-acl=$group/acls/{NAME}
-mkdir -p $acl/lun_0 $acl/lun_1
-ln -s /sys/kernel/config/target/$group/lun/lun_0 $acl/lun_0/memory
-ln -s /sys/kernel/config/target/$group/lun/lun_1 $acl/lun_1/file
 echo 1 > $group/attrib/authentication
-printf %s guest > $acl/auth/userid
-printf %s "the guest's secret" > $acl/auth/password
-printf %s target > $acl/auth/userid_mutual
-printf %s "the target's secret" > $acl/auth/password_mutual
+for acl in $group/acls/{NAME} $group/acls/{NAME}:second; do
+  mkdir -p $acl/lun_0 $acl/lun_1
+  ln -s /sys/kernel/config/target/$group/lun/lun_0 $acl/lun_0/memory
+  ln -s /sys/kernel/config/target/$group/lun/lun_1 $acl/lun_1/file
+  printf %s guest > $acl/auth/userid
+  printf %s "the guest's secret" > $acl/auth/password
+  printf %s target > $acl/auth/userid_mutual
+  printf %s "the target's secret" > $acl/auth/password_mutual
+done
 echo 1 > $group/enable
 """
 
@@ -73,6 +74,7 @@ class LioTest(unittest.TestCase):
             self.check_login()
             self.check_transfers()
             self.check_commands()
+            self.check_reservations()
 
     def check_login(self):
         found = self.facts("facts")
@@ -105,6 +107,13 @@ class LioTest(unittest.TestCase):
                 self.assertEqual("true", found["compare_and_write"])
                 # LIO takes the data of VERIFY and does not look at them.
                 self.assertEqual("false", found["verify_compares"])
+
+    def check_reservations(self):
+        """What LIO refuses to those who are not registered: even READ CAPACITY, while access is exclusive."""
+        for lun in (0, 1):
+            with self.subTest(lun=lun):
+                found = self.facts("reservations", lun)
+                self.assertEqual(("false", "true"), (found["size_while_reserved"], found["survives_reconnect"]))
 
 
 if __name__ == "__main__":

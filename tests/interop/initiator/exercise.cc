@@ -4,7 +4,8 @@
 //   initiator_exercise facts URL               prints who and what the LUN is
 //   initiator_exercise transfer URL            all sizes and alignments, written and read back
 //   initiator_exercise provisioning URL        unmap, zeroes, the allocation map
-//   initiator_exercise commands URL            compare and write, verify, persistent reservations
+//   initiator_exercise commands URL            compare and write, verify, a registration
+//   initiator_exercise reservations URL        two initiators, persistent reservations, and a cut
 //   initiator_exercise threads URL             through the blocking facade, from several threads
 //   initiator_exercise elsewhere URL           transfer and provisioning, from another reactor than the disk's own
 //   initiator_exercise load URL SECONDS        verified load; prints "ready", then a summary with the longest stall
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <random>
 #include <string>
@@ -28,48 +28,15 @@
 #include "initiator/discovery.h"
 #include "initiator/disk.h"
 #include "initiator/multipath.h"
+#include "reservations.h"
 #include "scsi/persistent_reservation.h"
+#include "support.h"
 
 namespace {
 
 using namespace peerlane;
+using namespace peerlane::exercise;
 using initiator::Lun;
-
-[[noreturn]] void give_up(const std::string& why) {
-  fmt::print(stderr, "{}\n", why);
-  std::_Exit(1);
-}
-
-void require(bool holds, const std::string& what) {
-  if (!holds) give_up(what);
-}
-
-template <typename T>
-T value_of(Result<T> result, const std::string& doing) {
-  if (!result) give_up(fmt::format("{}: {} (errno {})", doing, result.error().text(), result.error().code));
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
-std::vector<std::uint8_t> pattern(std::size_t size, std::uint32_t seed) {
-  std::vector<std::uint8_t> bytes(size);
-  std::minstd_rand random(seed + 1);
-  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random() >> 8);
-  return bytes;
-}
-
-initiator::DiskOptions options_from_environment() {
-  initiator::DiskOptions options;
-  if (const auto seconds = initiator::process_environment("PEERLANE_EXERCISE_REPLACEMENT")) {
-    options.session.replacement_timeout = std::chrono::seconds(std::stoi(*seconds));
-    options.session.reconnect_most = std::chrono::milliseconds(500);
-  }
-  if (const auto milliseconds = initiator::process_environment("PEERLANE_EXERCISE_PATIENCE")) {
-    const std::chrono::milliseconds patience(std::stoi(*milliseconds));
-    options.session.connection.nop_interval = options.session.connection.nop_timeout = patience;
-    options.session.link.login_timeout = 2 * patience;
-  }
-  return options;
-}
 
 io::Task<void> print_targets(io::Reactor& reactor, std::string host, std::uint16_t port) {
   initiator::LinkOptions link;
@@ -344,6 +311,11 @@ io::Task<void> run(io::Reactor& reactor, std::vector<std::string> arguments) {
   }
   if (mode == "paths") {
     co_await load_on_paths(reactor, arguments);
+    reactor.stop();
+    co_return;
+  }
+  if (mode == "reservations") {
+    co_await reservations(reactor, arguments.at(1));
     reactor.stop();
     co_return;
   }
