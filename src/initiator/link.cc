@@ -53,8 +53,8 @@ std::unexpected<Error> lost(const Error& error, const LoginTerms& terms) {
 
 /// Connects and logs in at one place.
 io::Task<Result<Link>> open_at(io::Reactor& reactor, const LinkOptions& options, const iscsi::TargetAddress& place,
-                               const LoginTerms& terms, LoginRefusal& refusal) {
-  auto connecting = io::connect(reactor, place.host, place.port, options.connect_timeout);
+                               const LoginTerms& terms, LoginRefusal& refusal, io::Interrupt* interrupt) {
+  auto connecting = io::connect(reactor, place.host, place.port, options.connect_timeout, interrupt);
   const auto connected = co_await std::move(connecting);
   if (!connected) co_return std::unexpected(connected.error());
   Link link;
@@ -69,6 +69,7 @@ io::Task<Result<Link>> open_at(io::Reactor& reactor, const LinkOptions& options,
       link.stream->shutdown();
     });
     timer.arm_after(options.login_timeout);
+    const io::Interrupt::Scope scope(interrupt, [&] { link.stream->shutdown(); });
     outcome = co_await log_in(*link.stream, *link.reader, terms, random, refusal);
   }
   if (outcome) {
@@ -76,6 +77,7 @@ io::Task<Result<Link>> open_at(io::Reactor& reactor, const LinkOptions& options,
     co_return link;
   }
   co_await link.stream->close();
+  if (interrupt != nullptr && interrupt->raised()) co_return fail(ECANCELED);
   if (late) co_return fail(ETIMEDOUT, "the target does not complete the login in time");
   co_return std::unexpected(std::move(outcome.error()));
 }
@@ -99,11 +101,12 @@ io::Task<Result<LoginOutcome>> log_in(io::Stream& stream, transport::PduReader& 
   co_return std::unexpected(refusal.error);
 }
 
-io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, LoginTerms& terms) {
+io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, LoginTerms& terms,
+                                 io::Interrupt* interrupt) {
   iscsi::TargetAddress place{options.host, options.port, std::nullopt};
   for (unsigned redirections = 0;; ++redirections) {
     LoginRefusal refusal;
-    auto link = co_await open_at(reactor, options, place, terms, refusal);
+    auto link = co_await open_at(reactor, options, place, terms, refusal, interrupt);
     const bool misunderstood = !link && refusal.status == LoginStatus::kInitiatorError && !terms.chap_without &&
                                refusal.chap == iscsi::ChapAlgorithm::kSha256;
     if (misunderstood) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "initiator/login.h"
+#include "io/interrupt.h"
 #include "io/reactor.h"
 #include "io/socket_stream.h"
 #include "io/task.h"
@@ -32,11 +33,13 @@ struct Link {
 
 /// Opens a link. Where the target says that it has moved for good, `options` has its new place afterwards. `terms` and
 /// `options` stay in place until the task has ended. Errors: a sentence that says what to do; ENOENT, ECONNREFUSED,
-/// ETIMEDOUT and other errors of connecting, EACCES and others of the login.
+/// ETIMEDOUT and other errors of connecting, EACCES and others of the login; ECANCELED, `interrupt` was raised (it may
+/// be null).
 ///
 /// tgt and its relatives take CHAP algorithm 7, SHA-256, for SHA-1, and refuse the answer as malformed: a login that
 /// ends so is tried again without it.
-io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, LoginTerms& terms);
+io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, LoginTerms& terms,
+                                 io::Interrupt* interrupt = nullptr);
 
 /// Makes a login over `stream`; who wants a time limit shuts the stream down. `refusal` says more of an error, such as
 /// where the target has moved to. What is referred to stays in place until the task has ended.

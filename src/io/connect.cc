@@ -99,7 +99,7 @@ Result<std::vector<Address>> outcome(Found found, const std::string& host) {
 }
 
 Task<Result<std::vector<Address>>> addresses_of(Reactor& reactor, std::string host, std::uint16_t port,
-                                                TimePoint deadline) {
+                                                TimePoint deadline, Interrupt* interrupt) {
   Found numeric = resolve(host, port, AI_NUMERICHOST);
   if (numeric.code == 0) co_return outcome(std::move(numeric), host);
 
@@ -113,6 +113,7 @@ Task<Result<std::vector<Address>>> addresses_of(Reactor& reactor, std::string ho
   {
     Timer timer(reactor, [&done] { done.set(); });
     timer.arm_at(deadline);
+    const Interrupt::Scope scope(interrupt, [&done] { done.set(); });
     co_await done;
   }
   Found found;
@@ -138,7 +139,7 @@ struct Connecting final : Operation {
   }
 };
 
-Task<Result<int>> connect_to(Reactor& reactor, const Address& address, TimePoint deadline) {
+Task<Result<int>> connect_to(Reactor& reactor, const Address& address, TimePoint deadline, Interrupt* interrupt) {
   const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return std::unexpected(Error::from_errno(errno, "cannot create a socket"));
   Connecting connecting;
@@ -152,6 +153,7 @@ Task<Result<int>> connect_to(Reactor& reactor, const Address& address, TimePoint
       reactor.cancel(connecting);
     });
     timer.arm_at(deadline);
+    const Interrupt::Scope scope(interrupt, [&] { reactor.cancel(connecting); });
     co_await connecting.done;
   }
   if (connecting.result == 0) co_return fd;
@@ -168,10 +170,13 @@ std::string sentence(int code, const std::string& host, std::uint16_t port) {
 
 }  // namespace
 
-Task<Result<int>> connect(Reactor& reactor, std::string host, std::uint16_t port, Duration limit) {
+Task<Result<int>> connect(Reactor& reactor, std::string host, std::uint16_t port, Duration limit,
+                          Interrupt* interrupt) {
   const TimePoint deadline = Clock::now() + limit;
-  auto resolving = addresses_of(reactor, host, port, deadline);
+  auto resolving = addresses_of(reactor, host, port, deadline, interrupt);
   auto addresses = co_await std::move(resolving);
+  const auto interrupted = [interrupt] { return interrupt != nullptr && interrupt->raised(); };
+  if (interrupted()) co_return fail(ECANCELED);
   if (!addresses) co_return std::unexpected(std::move(addresses.error()));
   int code = ENOENT;
   for (std::size_t i = 0; i < addresses->size(); ++i) {
@@ -181,8 +186,9 @@ Task<Result<int>> connect(Reactor& reactor, std::string host, std::uint16_t port
       break;
     }
     const TimePoint until = now + (deadline - now) / static_cast<Duration::rep>(addresses->size() - i);
-    auto connected = co_await connect_to(reactor, (*addresses)[i], until);
+    auto connected = co_await connect_to(reactor, (*addresses)[i], until, interrupt);
     if (connected) co_return *connected;
+    if (interrupted()) co_return fail(ECANCELED);
     code = connected.error().code;
   }
   co_return fail(code, sentence(code, host, port));

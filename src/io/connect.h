@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "io/interrupt.h"
 #include "io/reactor.h"
 #include "io/task.h"
 
@@ -17,7 +18,8 @@ namespace peerlane::io {
 /// caller's. The addresses of a name are tried one after the other, each with its part of what is left of `limit`.
 ///
 /// Errors, with a sentence: ENOENT, the name is not known; ECONNREFUSED, EHOSTUNREACH and what else the system reports;
-/// ETIMEDOUT, past `limit`; EAGAIN, too many lookups are under way.
-Task<Result<int>> connect(Reactor& reactor, std::string host, std::uint16_t port, Duration limit);
+/// ETIMEDOUT, past `limit`; EAGAIN, too many lookups are under way; ECANCELED, `interrupt` was raised (it may be null).
+Task<Result<int>> connect(Reactor& reactor, std::string host, std::uint16_t port, Duration limit,
+                          Interrupt* interrupt = nullptr);
 
 }  // namespace peerlane::io

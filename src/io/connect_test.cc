@@ -16,10 +16,36 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Task<void> keep(Reactor& reactor, std::string host, std::uint16_t port, Duration limit, Result<int>& result) {
-  auto connecting = connect(reactor, std::move(host), port, limit);
+Task<void> keep(Reactor& reactor, std::string host, std::uint16_t port, Duration limit, Result<int>& result,
+                Interrupt* interrupt = nullptr) {
+  auto connecting = connect(reactor, std::move(host), port, limit, interrupt);
   result = co_await std::move(connecting);
 }
+
+/// A listener whose queue is full: it does not answer.
+struct SilentHost {
+  SilentHost() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    EXPECT_EQ(bind(full, reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(listen(full, 0), 0);
+    EXPECT_EQ(getsockname(full, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    EXPECT_EQ(::connect(first, reinterpret_cast<sockaddr*>(&address), length), 0);
+    port = ntohs(address.sin_port);
+  }
+  ~SilentHost() {
+    close(first);
+    close(full);
+  }
+  SilentHost(const SilentHost&) = delete;
+  SilentHost& operator=(const SilentHost&) = delete;
+
+  const int full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::uint16_t port = 0;
+};
 
 class ConnectTest : public ::testing::Test {
  protected:
@@ -62,24 +88,27 @@ TEST_F(ConnectTest, SaysWhatIsWrong) {
 }
 
 TEST_F(ConnectTest, EndsInTime) {
-  // A listener whose queue is full does not answer.
-  const int full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  ASSERT_EQ(bind(full, reinterpret_cast<sockaddr*>(&address), length), 0);
-  ASSERT_EQ(listen(full, 0), 0);
-  ASSERT_EQ(getsockname(full, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  const int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ASSERT_EQ(::connect(first, reinterpret_cast<sockaddr*>(&address), length), 0);
+  const SilentHost host;
   const auto began = Clock::now();
-  const auto late = try_to("127.0.0.1", ntohs(address.sin_port), 100ms);
+  const auto late = try_to("127.0.0.1", host.port, 100ms);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, ETIMEDOUT);
   EXPECT_LT(Clock::now() - began, 3s);
-  close(first);
-  close(full);
+}
+
+TEST_F(ConnectTest, CanBeInterrupted) {
+  const SilentHost host;
+  Interrupt interrupt;
+  Timer timer(*reactor, [&interrupt] { interrupt.raise(); });
+  timer.arm_after(50ms);
+  const auto began = Clock::now();
+  for (int i = 0; i < 2; ++i) {  // amid a connect, and before one begins
+    Result<int> result = fail(EINVAL);
+    testing::run(*reactor, keep(*reactor, "127.0.0.1", host.port, 20s, result, &interrupt));
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ECANCELED);
+  }
+  EXPECT_LT(Clock::now() - began, 5s);
 }
 
 }  // namespace
