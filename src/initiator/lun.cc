@@ -118,7 +118,7 @@ void Lun::measure_soon() {
 io::Task<void> Lun::measure_again() {
   const io::Gate::Pass pass(background_);
   UnitFacts now;
-  const UnitAccess unit = access(false);
+  const UnitAccess unit = access();
   const auto measured = co_await measure(unit, now);
   measuring_ = false;
   if (!measured || now.capacity.block_size != block_size()) co_return;
@@ -143,10 +143,6 @@ void Lun::scsi_event(iscsi::LunField lun, const scsi::Sense& sense) {
 
 // --- After a new login ---
 
-UnitAccess Lun::access(bool restoring) {
-  return {*session_, field_, this, restoring};
-}
-
 io::Task<Result<void>> Lun::restore() {
   known_ = false;
   auto recognised = co_await recognise(true);
@@ -155,7 +151,7 @@ io::Task<Result<void>> Lun::restore() {
 
 /// Whether the unit is the one that was opened, by asking it.
 io::Task<Result<void>> Lun::recognise(bool restoring) {
-  const UnitAccess unit = access(restoring);
+  const UnitAccess unit(*session_, field_, this, restoring);
   auto facts = co_await identify(unit);
   if (!facts) co_return std::unexpected(std::move(facts.error()));
   auto measured = co_await measure(unit, *facts);
@@ -176,7 +172,7 @@ io::Task<Result<void>> Lun::recognise(bool restoring) {
   co_return Result<void>();
 }
 
-/// Before a command, if !usable(): the unit could not be asked at the login, or it is another one.
+/// The unit could not be asked at the login, or it is another one.
 io::Task<Result<void>> Lun::make_usable() {
   if (stale_) co_return fail(ESTALE, "another disk answers at this LUN now");
   auto recognised = co_await recognise(false);
@@ -190,16 +186,13 @@ Request Lun::request_for(const scsi::BlockCdb& cdb) {
   request.lun = field_;
   request.repeatable = true;
   request.observer = this;
+  request.guard = this;
   scsi::encode_block_cdb(cdb, request.cdb);
   return request;
 }
 
 /// Executes a command, and takes every status but a good one as an error.
 io::Task<Result<std::size_t>> Lun::command(const Request& request, const char* doing) {
-  if (!usable()) [[unlikely]] {
-    auto made = co_await make_usable();
-    if (!made) co_return std::unexpected(std::move(made.error()));
-  }
   auto result = co_await session_->execute(request);
   if (!result) co_return std::unexpected(std::move(result.error()));
   if (!succeeded(*result)) co_return std::unexpected(to_error(*result, doing));

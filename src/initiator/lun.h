@@ -40,7 +40,7 @@ struct LunOptions {
   std::optional<UnitFacts> known = {};
 };
 
-class Lun final : public block::Device, private SessionUser, private AttentionObserver {
+class Lun final : public block::Device, private SessionUser, private AttentionObserver, private UnitGuard {
  public:
   /// Asks `lun` of `session`'s target what it is. On the session's reactor, which is the Lun's home. The last Lun of a
   /// session closes it. Errors: as probe(); ENXIO, a LUN above 16383; ESTALE, not the unit whose facts are known.
@@ -105,7 +105,7 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
  private:
   Lun(std::shared_ptr<Session> session, scsi::Lun lun, UnitFacts facts, LunOptions options);
 
-  UnitAccess access(bool restoring);
+  UnitAccess access() { return {*session_, field_, this, false, this}; }
   std::uint32_t block_size() const { return facts_.capacity.block_size; }
   bool at_home() const { return session_->reactor().here(); }
   template <typename T>
@@ -144,8 +144,8 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   std::uint64_t unmap_piece_bytes() const;
   std::uint64_t write_same_piece_bytes() const;
 
-  bool usable() const { return known_ && !stale_; }
-  io::Task<Result<void>> make_usable();
+  bool usable() const override { return known_ && !stale_; }
+  io::Task<Result<void>> make_usable() override;
   io::Task<Result<void>> recognise(bool restoring);
   io::Task<Result<void>> restore() override;
   void unit_attention(const scsi::Sense& sense) override;

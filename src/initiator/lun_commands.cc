@@ -66,19 +66,19 @@ io::Task<Result<bool>> Lun::verify_here(std::uint64_t offset, std::uint64_t leng
 }
 
 io::Task<Result<Bytes>> Lun::reserve_in_here(scsi::ReserveInAction action) {
-  UnitAccess unit = access(false);
+  UnitAccess unit = access();
   auto bytes = co_await unit.reserve_in(action);
   co_return bytes;
 }
 
 io::Task<Result<Bytes>> Lun::vpd_here(scsi::VpdPage page) {
-  UnitAccess unit = access(false);
+  UnitAccess unit = access();
   auto bytes = co_await unit.vpd(page);
   co_return bytes;
 }
 
 io::Task<Result<Bytes>> Lun::mode_sense_here(scsi::ModePageCode page, scsi::PageControl control) {
-  UnitAccess unit = access(false);
+  UnitAccess unit = access();
   auto bytes = co_await unit.mode_sense10(page, control);
   co_return bytes;
 }
@@ -93,6 +93,7 @@ io::Task<Result<void>> Lun::reserve_out_here(scsi::ReserveOutAction action, std:
   put_be32(request.cdb, 5, static_cast<std::uint32_t>(parameters.size()));
   request.data_out = parameters;
   request.observer = this;
+  request.guard = this;
   const auto done = co_await command(request, "PERSISTENT RESERVE OUT");
   if (!done) co_return std::unexpected(done.error());
   co_return Result<void>();
@@ -100,18 +101,15 @@ io::Task<Result<void>> Lun::reserve_out_here(scsi::ReserveOutAction action, std:
 
 io::Task<Result<ScsiResult>> Lun::execute(Request request) {
   assert(at_home());
-  if (!usable()) {
-    auto made = co_await make_usable();
-    if (!made) co_return std::unexpected(std::move(made.error()));
-  }
   request.lun = field_;
+  request.guard = this;
   auto result = co_await session_->execute(request);
   co_return result;
 }
 
 io::Task<Result<void>> Lun::reset() {
   assert(at_home());
-  auto done = co_await session_->manage(iscsi::TaskFunction::kLogicalUnitReset, field_);
+  auto done = co_await session_->manage(iscsi::TaskFunction::kLogicalUnitReset, field_, *this);
   co_return done;
 }
 

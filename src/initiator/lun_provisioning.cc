@@ -98,13 +98,9 @@ io::Task<Result<void>> Lun::write_zeroes_here(std::uint64_t offset, std::uint64_
 io::Task<Result<std::vector<block::Extent>>> Lun::allocation_here(std::uint64_t offset, std::uint64_t length,
                                                                   std::size_t most) {
   if (!capabilities_.allocation) co_return fail(ENOTSUP, "the logical unit does not tell which blocks have space");
-  if (!usable()) {
-    auto made = co_await make_usable();
-    if (!made) co_return std::unexpected(std::move(made.error()));
-  }
   std::vector<block::Extent> extents;
   const std::uint64_t end = offset + length;
-  UnitAccess unit = access(false);
+  UnitAccess unit = access();
   while (offset < end && extents.size() < most) {
     auto bytes = co_await unit.lba_status(offset / block_size(), std::min(most, kMostStatusDescriptors));
     if (!bytes) co_return std::unexpected(std::move(bytes.error()));

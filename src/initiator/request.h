@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "io/executor.h"
+#include "io/task.h"
 #include "iscsi/codes.h"
 #include "iscsi/pdu.h"
 #include "scsi/sense.h"
@@ -24,6 +25,20 @@ class AttentionObserver {
  protected:
   AttentionObserver() = default;
   ~AttentionObserver() = default;
+};
+
+/// Knows whether a logical unit is the one that commands are meant for. Asked before each sending of a command, on the
+/// session's reactor: also before it is sent again on a new connection, where another unit may answer at its LUN.
+class UnitGuard {
+ public:
+  /// Whether that is known, since the last login.
+  virtual bool usable() const = 0;
+  /// Finds out, where it is not. Errors: ESTALE, another unit, and others; the command ends with them.
+  virtual io::Task<Result<void>> make_usable() = 0;
+
+ protected:
+  UnitGuard() = default;
+  ~UnitGuard() = default;
 };
 
 /// A command. The data buffers are the caller's, are used in place, and stay there until the command has ended: then
@@ -42,6 +57,7 @@ struct Request {
   bool raw = false;
   io::Duration timeout = limits::kCommandTimeout;  // from when it may be sent to its answer, of each try
   AttentionObserver* observer = nullptr;           // may be null
+  UnitGuard* guard = nullptr;                      // likewise
 };
 
 /// What the target answered.

@@ -139,7 +139,7 @@ io::Task<void> Session::run() {
     co_await pause(delay);
     if (closing_.is_set()) break;
     if (state_ == State::kWaiting) set_state(State::kConnecting);
-    auto link = co_await open_link(reactor_, options_.link, options_.login);
+    auto link = co_await open_link(reactor_, options_.link, options_.login, &connecting_);
     if (link) {
       link_ = std::move(*link);
       ++reconnects_;
@@ -224,9 +224,10 @@ io::Task<void> Session::pause(io::Duration delay) {
 }
 
 io::Task<void> Session::close() {
-  set_state(State::kClosing);
   closing_.set();
+  set_state(State::kClosing);
   pauses_.wake_all();
+  connecting_.raise();
   co_await commands_.drained();
   replacement_.disarm();
   if (connection_ != nullptr) co_await connection_->logout();
@@ -278,6 +279,12 @@ io::Task<Result<ScsiResult>> Session::execute(const Request& request) {
     co_await permits_.take();
     if (state_ != State::kLoggedIn) {
       permits_.give();
+      continue;
+    }
+    if (request.guard != nullptr && !request.guard->usable()) [[unlikely]] {
+      permits_.give();
+      auto made = co_await request.guard->make_usable();
+      if (!made) co_return std::unexpected(std::move(made.error()));
       continue;
     }
     const Outcome outcome = co_await connection_->execute(request);
@@ -350,10 +357,15 @@ io::Task<Result<ScsiResult>> Session::execute_now(const Request& request) {
   co_return outcome.result;
 }
 
-io::Task<Result<void>> Session::manage(iscsi::TaskFunction function, iscsi::LunField lun) {
+io::Task<Result<void>> Session::manage(iscsi::TaskFunction function, iscsi::LunField lun, UnitGuard& guard) {
   const io::Gate::Pass pass(commands_);
-  auto waited = co_await wait_for_login();
-  if (!waited) co_return std::unexpected(std::move(waited.error()));
+  for (;;) {
+    auto waited = co_await wait_for_login();
+    if (!waited) co_return waited;
+    if (guard.usable()) break;
+    auto made = co_await guard.make_usable();
+    if (!made) co_return made;
+  }
   const iscsi::CmdSn none;
   auto answer = co_await connection_->manage(function, lun, iscsi::kReservedTag, none);
   if (!answer) co_return std::unexpected(std::move(answer.error()));

@@ -31,6 +31,7 @@
 #include "initiator/permits.h"
 #include "initiator/request.h"
 #include "io/event.h"
+#include "io/interrupt.h"
 #include "io/reactor.h"
 
 namespace peerlane::initiator {
@@ -83,15 +84,15 @@ class Session final : private ConnectionHost {
   /// Executes a command, as often as it takes and as Request allows. `request` stays in place until then. A result may
   /// have any SCSI status. Errors: ECONNABORTED and others, the connection was lost, and the command may not be sent
   /// again, or there was no new connection in time; ETIMEDOUT, no answer; EPROTO, the target rejected it; ENOBUFS, too
-  /// many commands wait; ECANCELED, the session is being closed; EMSGSIZE, more than 4 GiB of data.
+  /// many commands wait; ECANCELED, the session is being closed; EMSGSIZE, more than 4 GiB of data; the guard's.
   io::Task<Result<ScsiResult>> execute(const Request& request);
 
   /// Executes a command once on the connection that there is, for SessionUser::restore(). One at a time.
   io::Task<Result<ScsiResult>> execute_now(const Request& request);
 
   /// LOGICAL UNIT RESET, or another task management function on `lun` that refers to no task. Errors: the connection
-  /// was lost; ENOTSUP and others, as the target answers.
-  io::Task<Result<void>> manage(iscsi::TaskFunction function, iscsi::LunField lun);
+  /// was lost; the guard's; ENOTSUP and others, as the target answers.
+  io::Task<Result<void>> manage(iscsi::TaskFunction function, iscsi::LunField lun, UnitGuard& guard);
 
   /// Logs out, and waits until nothing is under way. Commands that wait for a connection fail with ECANCELED. Once.
   io::Task<void> close();
@@ -144,6 +145,7 @@ class Session final : private ConnectionHost {
   io::Timer replacement_;
   io::Event changed_;  // the state
   io::Event closing_;
+  io::Interrupt connecting_;
   io::Event pauses_;
   io::Gate commands_;
   io::Gate background_;

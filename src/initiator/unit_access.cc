@@ -33,6 +33,7 @@ Request UnitAccess::request(const Cdb& cdb) const {
   request.cdb = cdb;
   request.repeatable = true;
   request.observer = observer_;
+  request.guard = guard_;
   return request;
 }
 

@@ -22,9 +22,11 @@ using Bytes = std::vector<std::uint8_t>;
 
 class UnitAccess {
  public:
-  /// For commands to `lun` over `session`, which outlives this. `restoring`: from within SessionUser::restore().
-  UnitAccess(Session& session, iscsi::LunField lun, AttentionObserver* observer, bool restoring)
-      : session_(session), lun_(lun), observer_(observer), restoring_(restoring) {}
+  /// For commands to `lun` over `session`, which outlives this. `restoring`: from within SessionUser::restore(), where
+  /// no guard is asked.
+  UnitAccess(Session& session, iscsi::LunField lun, AttentionObserver* observer, bool restoring,
+             UnitGuard* guard = nullptr)
+      : session_(session), lun_(lun), observer_(observer), guard_(guard), restoring_(restoring) {}
 
   /// A request with this logical unit, repeatable.
   Request request(const Cdb& cdb) const;
@@ -54,6 +56,7 @@ class UnitAccess {
   Session& session_;
   iscsi::LunField lun_;
   AttentionObserver* observer_;
+  UnitGuard* guard_;
   bool restoring_;
 };
 
