@@ -39,7 +39,8 @@ inline constexpr std::uint32_t kStopDevice = _IOWR('u', 0x07, ControlCommand);
 inline constexpr std::uint32_t kSetParameters = _IOWR('u', 0x08, ControlCommand);
 inline constexpr std::uint32_t kStartRecovery = _IOWR('u', 0x10, ControlCommand);
 inline constexpr std::uint32_t kEndRecovery = _IOWR('u', 0x11, ControlCommand);
-inline constexpr std::uint32_t kGetFeatures = _IOR('u', 0x13, ControlCommand);  // Linux 6.5
+inline constexpr std::uint32_t kGetFeatures = _IOR('u', 0x13, ControlCommand);        // Linux 6.5
+inline constexpr std::uint32_t kDeleteDeviceAsync = _IOR('u', 0x14, ControlCommand);  // Linux 6.9
 inline constexpr std::uint32_t kUpdateSize = _IOWR('u', 0x15, ControlCommand);  // Linux 6.16, feature kSizeUpdates
 
 // Features, and flags of a device.

@@ -121,7 +121,13 @@ Result<void> UblkControl::stop(std::uint32_t device) {
   return execute(ublk::kStopDevice, command_for(device), "stopping it");
 }
 
-Result<void> UblkControl::remove(std::uint32_t device) {
+Result<void> UblkControl::remove(std::uint32_t device, bool wait) {
+  if (!wait) {
+    constexpr int kNotSupported = 524;  // ENOTSUPP, which the kernel should keep to itself
+    auto done = execute(ublk::kDeleteDeviceAsync, command_for(device), "removing it");
+    const bool known = done || (done.error().code != EOPNOTSUPP && done.error().code != kNotSupported);
+    if (known) return done;
+  }
   return execute(ublk::kDeleteDevice, command_for(device), "removing it");
 }
 

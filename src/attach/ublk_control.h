@@ -36,8 +36,9 @@ class UblkControl {
   /// Takes the disk away: what was written through the page cache reaches it first; requests of whoever still has it
   /// open fail.
   Result<void> stop(std::uint32_t device);
-  /// Removes a device. Waits until its server has let go of it.
-  Result<void> remove(std::uint32_t device);
+  /// Removes a device. `wait`: until its server and all who have its disk open or mounted have let go of it; then its
+  /// number is free. Kernels before Linux 6.9 always wait.
+  Result<void> remove(std::uint32_t device, bool wait);
   /// ENODEV: there is no such device.
   Result<ublk::DeviceInfo> info(std::uint32_t device);
   /// EBUSY: its server has not ended yet.

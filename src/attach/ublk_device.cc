@@ -91,7 +91,7 @@ Result<void> UblkDevice::make(const UblkOptions& options, std::uint64_t mark) {
   told_size_ = device_.geometry().size;
   auto described =
       control_.set_parameters(number(), parameters_of(device_.geometry(), device_.capabilities(), info_.io_bytes));
-  if (!described) static_cast<void>(control_.remove(number()));
+  if (!described) static_cast<void>(control_.remove(number(), true));
   return described;
 }
 
@@ -168,7 +168,10 @@ Result<void> UblkDevice::stop(bool force) {
 Result<void> UblkDevice::remove() {
   queues_.clear();
   server_end_.reset();
-  return control_.remove(number());
+  auto removed = control_.remove(number(), false);
+  // Who detached it may have been faster.
+  if (!removed && removed.error().code == ENODEV) return {};
+  return removed;
 }
 
 Result<void> take_away(UblkControl& control, std::uint32_t device, bool force) {
@@ -192,7 +195,8 @@ Result<void> detach(UblkControl& control, std::uint32_t device, bool force) {
     return fail(EPERM, fmt::format("{} was made by another program, which is the one to remove it", disk_path(device)));
   }
   if (auto taken = take_away(control, device, force); !taken) return taken;
-  auto removed = control.remove(device);
+  // A mounted disk that is taken away by force stays a while: as long as it is mounted.
+  auto removed = control.remove(device, !force);
   // Its server may have removed it by itself.
   if (!removed && removed.error().code == ENODEV) return {};
   return removed;

@@ -40,6 +40,7 @@ TEST(UblkAbi, CommandsHaveTheKernelsNumbers) {
   EXPECT_EQ(ublk::kAddDevice, 0xc0207504u);
   EXPECT_EQ(ublk::kDeleteDevice, 0xc0207505u);
   EXPECT_EQ(ublk::kGetFeatures, 0x80207513u);
+  EXPECT_EQ(ublk::kDeleteDeviceAsync, 0x80207514u);
   EXPECT_EQ(ublk::kUpdateSize, 0xc0207515u);
   EXPECT_EQ(ublk::kFetch, 0xc0107520u);
   EXPECT_EQ(ublk::kCommitAndFetch, 0xc0107521u);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """`peerlane attach` in a guest: remote disks become block devices through ublk. File systems on them are used, trimmed,
-grown while mounted and checked; the serving process is killed under verified I/O, and the next one goes on."""
+grown while mounted, checked, and lose their disk; the serving process is killed under verified I/O, and the next one
+goes on."""
 
 import json
 import os
@@ -130,6 +131,30 @@ class AttachTest(unittest.TestCase):
         read_only = self.attach("ram:64M", "--read-only")
         self.assertNotEqual(0, guest.run(f"echo x > {read_only}", check=False)[0])
         guest.run(f"peerlane detach {read_only}")
+
+    def test_xfs_and_force(self):
+        """XFS, whose disk is then taken away under it: what it had synced is there when the disk comes back."""
+        with Server(self.image, options=("--threads", "2")) as server, self.machine() as guest:
+            self.guest = guest
+            guest.expect_in_kernel_log("XFS .*Block device removal", "XFS .*Please unmount the filesystem")
+            guest.run("modprobe ublk_drv; modprobe xfs")
+            device = self.attach(self.url(server), "--queues 2")
+            guest.run(f"mkfs.xfs -q {device}; mkdir /mnt/disk; mount {device} /mnt/disk", 120)
+            guest.run(FIO.format(directory="/mnt/disk"), 240)
+            guest.run("cp -r /usr/sbin /mnt/disk/copies; rm /mnt/disk/random* /mnt/disk/stream*; sync")
+            self.assertGreater(int(re.search(r"(\d+) bytes", guest.run("fstrim -v /mnt/disk"))[1]), 100 * MIB)
+            guest.run(f"umount /mnt/disk; xfs_repair -n {device}; mount {device} /mnt/disk", 120)
+            self.refused(f"peerlane detach {device}", "in use")
+            process = self.process()
+            guest.run(f"peerlane detach --force {device}; ! test -e {device}")
+            guest.wait_until(f"! test -e /proc/{process}")
+            self.assertEqual([], self.attached())
+            self.assertNotEqual(0, guest.run("cp /usr/sbin/fstrim /mnt/disk/more && sync /mnt/disk/more",
+                                             check=False)[0])
+            guest.run("umount /mnt/disk")
+            self.assertEqual(device, self.attach(self.url(server)))
+            guest.run(f"mount {device} /mnt/disk; diff -r /usr/sbin /mnt/disk/copies; umount /mnt/disk", 120)
+            guest.run(f"xfs_repair -n {device}; peerlane detach {device}", 120)
 
     def test_recovery(self):
         with Server(self.image, options=("--threads", "2")) as server, self.machine() as guest:
