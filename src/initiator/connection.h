@@ -140,9 +140,7 @@ class Connection {
   transport::SendQueue::Pdu number(P pdu) {
     pdu.cmd_sn = pdu.immediate ? cmd_sn_ : cmd_sn_++;
     pdu.exp_stat_sn = exp_stat_sn_;
-    transport::SendQueue::Pdu encoded;
-    pdu.encode(encoded.bhs);
-    return encoded;
+    return transport::SendQueue::encoded(pdu);
   }
 
   ConnectionHost& host_;

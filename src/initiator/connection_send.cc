@@ -102,8 +102,7 @@ void Connection::send_unsolicited(CommandSlot& slot, std::uint32_t from, std::ui
     pdu.buffer_offset = from;
     pdu.data_segment_length = std::min(to - from, segment);
     pdu.final = from + pdu.data_segment_length == to;
-    transport::SendQueue::Pdu encoded;
-    pdu.encode(encoded.bhs);
+    const auto encoded = transport::SendQueue::encoded(pdu);
     ++slot.lent;
     ++data_pdus_;
     out_.push_borrowed(encoded, slot.request->data_out.subspan(from, pdu.data_segment_length), slot);
@@ -125,8 +124,7 @@ void Connection::send_data() {
     pdu.exp_stat_sn = exp_stat_sn_;
     pdu.data_sn = asked.data_sn++;
     pdu.buffer_offset = asked.offset;
-    transport::SendQueue::Pdu encoded;
-    pdu.encode(encoded.bhs);
+    const auto encoded = transport::SendQueue::encoded(pdu);
     const ByteView data = slot.request->data_out.subspan(asked.offset, pdu.data_segment_length);
     asked.offset += pdu.data_segment_length;
     asked.length -= pdu.data_segment_length;

@@ -109,9 +109,7 @@ class Connection {
     pdu.stat_sn = counts ? stat_sn_++ : stat_sn_;
     pdu.exp_cmd_sn = session_->window().exp_cmd_sn();
     pdu.max_cmd_sn = session_->window().max_cmd_sn();
-    transport::SendQueue::Pdu encoded;
-    pdu.encode(encoded.bhs);
-    return encoded;
+    return transport::SendQueue::encoded(pdu);
   }
 
   ConnectionHost& host_;

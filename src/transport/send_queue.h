@@ -49,6 +49,13 @@ class SendQueue final : private io::Deferred {
     std::array<std::uint8_t, iscsi::kBhsBytes> bhs;
   };
 
+  template <typename P>
+  static Pdu encoded(const P& pdu) {
+    Pdu bytes;
+    pdu.encode(bytes.bhs);
+    return bytes;
+  }
+
   /// Queues a PDU without a data segment.
   void push(const Pdu& pdu);
   /// Queues a PDU whose data segment is `data`; the bytes lie in `buffer`, or in one that is queued with a later PDU.

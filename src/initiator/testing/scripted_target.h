@@ -2,7 +2,6 @@
 // on the other, both coroutines of one reactor. What the target gets and sends is seen PDU by PDU.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -17,13 +16,14 @@
 #include "iscsi/pdu.h"
 #include "iscsi/pdu_control.h"
 #include "transport/pdu_reader.h"
+#include "transport/testing/wire_end.h"
 
 namespace peerlane::initiator::testing {
 
 /// The target's end of the wire.
-class ScriptedTarget {
+class ScriptedTarget : public transport::testing::WireEnd {
  public:
-  explicit ScriptedTarget(io::Stream& stream) : stream_(stream), reader_(stream) {}
+  using WireEnd::WireEnd;
 
   iscsi::StatSn stat_sn{1};
   iscsi::CmdSn exp_cmd_sn{1};
@@ -38,35 +38,14 @@ class ScriptedTarget {
     if constexpr (requires { pdu.data_segment_length; }) {
       pdu.data_segment_length = static_cast<std::uint32_t>(data.size());
     }
-    std::array<std::uint8_t, iscsi::kBhsBytes> header;
-    pdu.encode(header);
-    data.resize(iscsi::padded(data.size()));
-    const std::array<iovec, 2> vectors{iovec{header.data(), header.size()}, iovec{data.data(), data.size()}};
-    const auto sent = co_await stream_.send(vectors);
-    EXPECT_TRUE(sent.has_value());
+    co_await send_bare(pdu, std::move(data));
   }
 
-  /// The next PDU of the initiator, its data segment in data(). False: it has closed.
+  /// As that of every end, and takes the number of a command.
   io::Task<bool> receive() {
-    auto read = co_await reader_.next();
-    if (!read) co_return false;
-    data_.resize(reader_.data_left());
-    auto got = co_await reader_.read(data_);
-    if (!got) co_return false;
-    auto finished = co_await reader_.finish();
-    if (finished && !reader_.header().immediate() && reader_.header().opcode() != iscsi::Opcode::kDataOut) {
-      ++exp_cmd_sn;
-    }
-    co_return finished.has_value();
-  }
-  iscsi::Opcode opcode() const { return reader_.header().opcode(); }
-  const std::vector<std::uint8_t>& data() const { return data_; }
-
-  template <typename P>
-  P as() const {
-    const auto pdu = P::decode(reader_.bhs());
-    EXPECT_TRUE(pdu.has_value());
-    return pdu.value_or(P{});
+    const bool received = co_await WireEnd::receive();
+    if (received && !header().immediate() && opcode() != iscsi::Opcode::kDataOut) ++exp_cmd_sn;
+    co_return received;
   }
 
   /// GOOD, or another status, for the command of that tag.
@@ -76,11 +55,6 @@ class ScriptedTarget {
     pdu.status = status;
     co_await send(pdu, true);
   }
-
- private:
-  io::Stream& stream_;
-  transport::PduReader reader_;
-  std::vector<std::uint8_t> data_;
 };
 
 /// Both ends of the wire.

@@ -2,7 +2,6 @@
 // both coroutines of one reactor. What the initiator sends and gets is seen PDU by PDU.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "target/connection.h"
 #include "target/target_node.h"
 #include "transport/pdu_reader.h"
+#include "transport/testing/wire_end.h"
 
 namespace peerlane::target::testing {
 
@@ -65,9 +65,9 @@ class StuckDevice final : public block::Device {
 };
 
 /// The initiator's end of the wire.
-class LoopbackInitiator {
+class LoopbackInitiator : public transport::testing::WireEnd {
  public:
-  explicit LoopbackInitiator(io::Stream& stream) : stream_(stream), reader_(stream) {}
+  using WireEnd::WireEnd;
 
   iscsi::CmdSn cmd_sn{1};
 
@@ -75,23 +75,6 @@ class LoopbackInitiator {
   io::Task<void> send(P pdu, std::vector<std::uint8_t> data = {}) {
     pdu.data_segment_length = static_cast<std::uint32_t>(data.size());
     co_await send_bare(pdu, std::move(data));
-  }
-
-  /// For PDUs that have no data segment.
-  template <typename P>
-  io::Task<void> send_bare(P pdu, std::vector<std::uint8_t> data = {}) {
-    std::array<std::uint8_t, iscsi::kBhsBytes> header;
-    pdu.encode(header);
-    data.resize(iscsi::padded(data.size()));
-    const std::array<iovec, 2> vectors{iovec{header.data(), header.size()}, iovec{data.data(), data.size()}};
-    const auto sent = co_await stream_.send(vectors);
-    EXPECT_TRUE(sent.has_value());
-  }
-
-  /// Bytes as they are.
-  io::Task<void> send_raw(std::vector<iovec> vectors) {
-    const auto sent = co_await stream_.send(vectors);
-    EXPECT_TRUE(sent.has_value());
   }
 
   /// A READ(10) or WRITE(10) of `blocks` 512-byte blocks, numbered.
@@ -118,31 +101,6 @@ class LoopbackInitiator {
     pdu.ref_cmd_sn = cmd_sn - 1;
     return pdu;
   }
-
-  /// The next PDU of the target, its data segment in data(). False: the target has closed.
-  io::Task<bool> receive() {
-    auto read = co_await reader_.next();
-    if (!read) co_return false;
-    data_.resize(reader_.data_left());
-    auto got = co_await reader_.read(data_);
-    if (!got) co_return false;
-    auto finished = co_await reader_.finish();
-    co_return finished.has_value();
-  }
-  iscsi::Opcode opcode() const { return reader_.header().opcode(); }
-  const std::vector<std::uint8_t>& data() const { return data_; }
-
-  template <typename P>
-  P as() const {
-    const auto pdu = P::decode(reader_.bhs());
-    EXPECT_TRUE(pdu.has_value());
-    return pdu.value_or(P{});
-  }
-
- private:
-  io::Stream& stream_;
-  transport::PduReader reader_;
-  std::vector<std::uint8_t> data_;
 };
 
 /// A target with one LUN, and one session to it.
