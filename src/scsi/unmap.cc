@@ -11,10 +11,6 @@ constexpr std::size_t kDataLength = 0;  // counts what follows the field itself
 constexpr std::size_t kDescriptorsLength = 2;
 constexpr std::size_t kDataLengthBytes = 2;
 
-// Descriptor (SBC-4 table 127).
-constexpr std::size_t kCount = 8;
-constexpr std::size_t kReserved = 12;
-
 }  // namespace
 
 std::optional<UnmapList> UnmapList::decode(ByteView list) {
@@ -26,8 +22,7 @@ std::optional<UnmapList> UnmapList::decode(ByteView list) {
 }
 
 UnmapRange UnmapList::operator[](std::size_t index) const {
-  const ByteView descriptor = descriptors_.subspan(index * kUnmapDescriptorBytes, kUnmapDescriptorBytes);
-  return {.lba = {get_be64(descriptor, 0)}, .count = {get_be32(descriptor, kCount)}};
+  return get_block_range(descriptors_.subspan(index * kUnmapDescriptorBytes, kUnmapDescriptorBytes));
 }
 
 std::size_t encode_unmap_list(std::span<const UnmapRange> ranges, ByteSpan out) {
@@ -37,10 +32,7 @@ std::size_t encode_unmap_list(std::span<const UnmapRange> ranges, ByteSpan out) 
   put_be16(out, kDescriptorsLength, static_cast<std::uint16_t>(size - kUnmapHeaderBytes));
   put_be32(out, 4, 0);
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    const ByteSpan descriptor = out.subspan(kUnmapHeaderBytes + i * kUnmapDescriptorBytes, kUnmapDescriptorBytes);
-    put_be64(descriptor, 0, ranges[i].lba.value);
-    put_be32(descriptor, kCount, static_cast<std::uint32_t>(ranges[i].count.value));
-    put_be32(descriptor, kReserved, 0);
+    put_block_range(ranges[i], out.subspan(kUnmapHeaderBytes + i * kUnmapDescriptorBytes, kUnmapDescriptorBytes));
   }
   return size;
 }

@@ -2,25 +2,19 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <span>
 
 #include "base/bytes.h"
-#include "scsi/blocks.h"
+#include "scsi/block_range.h"
 
 namespace peerlane::scsi {
 
 /// An UNMAP block descriptor.
-struct UnmapRange {
-  Lba lba;
-  BlockCount count;
-
-  friend bool operator==(const UnmapRange&, const UnmapRange&) = default;
-};
+using UnmapRange = BlockRange;
 
 inline constexpr std::size_t kUnmapHeaderBytes = 8;
-inline constexpr std::size_t kUnmapDescriptorBytes = 16;
+inline constexpr std::size_t kUnmapDescriptorBytes = kBlockRangeBytes;
 
 /// The descriptors of a parameter list, read from its bytes, which it borrows.
 class UnmapList {

@@ -5,51 +5,14 @@
 #include <cassert>
 
 #include "scsi/text_field.h"
+#include "scsi/vpd_page.h"
 
 namespace peerlane::scsi {
 namespace {
 
-// The header of every page (SPC-4 table 531).
-constexpr std::size_t kPageCode = 1;
-constexpr std::size_t kPageLength = 2;
-
-void put_header(Peripheral peripheral, VpdPage page, std::size_t body_bytes, ByteSpan out) {
-  out[0] = encode_peripheral(peripheral);
-  out[kPageCode] = static_cast<std::uint8_t>(page);
-  put_be16(out, kPageLength, static_cast<std::uint16_t>(body_bytes));
-}
-
-/// Starts a page of `body_bytes` after its header, zeroed, and gives that body.
-ByteSpan start_page(Peripheral peripheral, VpdPage page, std::size_t body_bytes, ByteSpan out) {
-  assert(out.size() >= kVpdHeaderBytes + body_bytes);
-  put_header(peripheral, page, body_bytes, out);
-  const ByteSpan body = out.subspan(kVpdHeaderBytes, body_bytes);
-  std::ranges::fill(body, std::uint8_t{0});
-  return body;
-}
-
-/// The body of a page, as far as it is there; nothing if it is not that page or has less than `least` bytes.
-std::optional<ByteView> body_of(ByteView page, VpdPage code, std::size_t least) {
-  if (page.size() < kVpdHeaderBytes || page[kPageCode] != static_cast<std::uint8_t>(code)) return std::nullopt;
-  const std::size_t size = std::min<std::size_t>(get_be16(page, kPageLength), page.size() - kVpdHeaderBytes);
-  if (size < least) return std::nullopt;
-  return page.subspan(kVpdHeaderBytes, size);
-}
-
 constexpr std::uint8_t flag(bool set, std::uint8_t mask) {
   return set ? mask : std::uint8_t{0};
 }
-
-// Designation descriptor (SPC-4 table 544).
-constexpr std::size_t kDesignatorHeaderBytes = 4;
-constexpr unsigned kProtocolShift = 4;
-constexpr std::uint8_t kCodeSetMask = 0x0f;
-constexpr std::uint8_t kProtocolValid = 0x80;
-constexpr unsigned kAssociationShift = 4;
-constexpr std::uint8_t kAssociationMask = 0x03;
-constexpr std::uint8_t kDesignatorTypeMask = 0x0f;
-constexpr std::size_t kDesignatorLength = 3;
-constexpr std::size_t kMostDesignatorBytes = 255;
 
 // Extended INQUIRY data (SPC-4 table 546), offsets from the body's start.
 constexpr std::size_t kExtendedInquiryBytes = 0x3c;
@@ -112,42 +75,22 @@ constexpr std::uint8_t kAncSup = 0x02;
 constexpr std::size_t kProvisioningType = 2;
 constexpr std::uint8_t kProvisioningTypeMask = 0x07;
 
-std::size_t designator_bytes(const Designator& designator) {
-  return kDesignatorHeaderBytes + designator.bytes.size();
-}
-
 /// Writes the designation descriptors up to the first that does not fit; gives their size.
 std::size_t put_designators(std::span<const Designator> designators, ByteSpan out) {
-  ByteSpan rest = out;
+  std::size_t size = 0;
   for (const Designator& designator : designators) {
-    if (designator.bytes.size() > kMostDesignatorBytes || designator_bytes(designator) > rest.size()) break;
-    rest[0] = static_cast<std::uint8_t>(unsigned{designator.protocol.value_or(0)} << kProtocolShift |
-                                        static_cast<unsigned>(designator.code_set));
-    rest[1] = static_cast<std::uint8_t>(flag(designator.protocol.has_value(), kProtocolValid) |
-                                        static_cast<unsigned>(designator.association) << kAssociationShift |
-                                        static_cast<unsigned>(designator.type));
-    rest[2] = 0;
-    rest[kDesignatorLength] = static_cast<std::uint8_t>(designator.bytes.size());
-    std::ranges::copy(designator.bytes, rest.subspan(kDesignatorHeaderBytes).begin());
-    rest = rest.subspan(designator_bytes(designator));
+    const std::size_t bytes = put_designator(designator, out.subspan(size));
+    if (bytes == 0) break;
+    size += bytes;
   }
-  return out.size() - rest.size();
+  return size;
 }
 
 std::vector<Designator> get_designators(ByteView rest) {
   std::vector<Designator> designators;
-  while (rest.size() >= kDesignatorHeaderBytes) {
-    const std::size_t size = kDesignatorHeaderBytes + rest[kDesignatorLength];
-    if (size > rest.size()) break;
-    Designator designator;
-    designator.code_set = static_cast<CodeSet>(rest[0] & kCodeSetMask);
-    if ((rest[1] & kProtocolValid) != 0) designator.protocol = static_cast<std::uint8_t>(rest[0] >> kProtocolShift);
-    designator.association = static_cast<Association>(rest[1] >> kAssociationShift & kAssociationMask);
-    designator.type = static_cast<DesignatorType>(rest[1] & kDesignatorTypeMask);
-    const ByteView bytes = rest.subspan(kDesignatorHeaderBytes, size - kDesignatorHeaderBytes);
-    designator.bytes.assign(bytes.begin(), bytes.end());
-    designators.push_back(std::move(designator));
-    rest = rest.subspan(size);
+  while (auto designator = get_designator(rest)) {
+    rest = rest.subspan(kDesignatorHeaderBytes + designator->bytes.size());
+    designators.push_back(std::move(*designator));
   }
   return designators;
 }
@@ -181,56 +124,9 @@ std::optional<std::string> decode_unit_serial_number(ByteView page) {
   return get_text(*body);
 }
 
-Designator t10_vendor_designator(std::string_view vendor, std::string_view specific) {
-  Designator designator{.type = DesignatorType::kT10VendorId, .code_set = CodeSet::kAscii};
-  designator.bytes.resize(8 + specific.size());
-  put_text(ByteSpan(designator.bytes).first(8), vendor);
-  put_text(ByteSpan(designator.bytes).subspan(8), specific);
-  return designator;
-}
-
-Designator eui64_designator(std::uint64_t eui) {
-  Designator designator{.type = DesignatorType::kEui64};
-  designator.bytes.resize(8);
-  put_be64(designator.bytes, 0, eui);
-  return designator;
-}
-
-Designator naa_designator(std::uint64_t naa) {
-  Designator designator{.type = DesignatorType::kNaa};
-  designator.bytes.resize(8);
-  put_be64(designator.bytes, 0, naa);
-  return designator;
-}
-
-Designator relative_target_port_designator(std::uint16_t port) {
-  Designator designator{.association = Association::kTargetPort, .type = DesignatorType::kRelativeTargetPort};
-  designator.protocol = kProtocolIscsi;
-  designator.bytes.resize(4);
-  put_be16(designator.bytes, 2, port);
-  return designator;
-}
-
-Designator target_port_group_designator(std::uint16_t group) {
-  Designator designator{.association = Association::kTargetPort, .type = DesignatorType::kTargetPortGroup};
-  designator.protocol = kProtocolIscsi;
-  designator.bytes.resize(4);
-  put_be16(designator.bytes, 2, group);
-  return designator;
-}
-
-Designator scsi_name_designator(Association association, std::string_view name) {
-  Designator designator{
-      .association = association, .type = DesignatorType::kScsiNameString, .code_set = CodeSet::kUtf8};
-  if (association != Association::kLogicalUnit) designator.protocol = kProtocolIscsi;
-  designator.bytes.resize((name.size() / 4 + 1) * 4);
-  std::ranges::copy(as_bytes(name), designator.bytes.begin());
-  return designator;
-}
-
 std::size_t encode_device_identification(Peripheral peripheral, std::span<const Designator> designators, ByteSpan out) {
   const std::size_t size = put_designators(designators, out.subspan(kVpdHeaderBytes));
-  put_header(peripheral, VpdPage::kDeviceIdentification, size, out);
+  put_vpd_header(peripheral, VpdPage::kDeviceIdentification, size, out);
   return kVpdHeaderBytes + size;
 }
 
@@ -295,7 +191,7 @@ std::size_t encode_scsi_ports(Peripheral peripheral, std::span<const ScsiPort> p
   std::size_t size = kVpdHeaderBytes;
   for (const ScsiPort& port : ports) {
     std::size_t wanted = kHeaders;
-    for (const Designator& designator : port.designators) wanted += designator_bytes(designator);
+    for (const Designator& designator : port.designators) wanted += kDesignatorHeaderBytes + designator.bytes.size();
     if (size + wanted > out.size()) break;
     const ByteSpan descriptor = out.subspan(size, wanted);
     std::fill_n(descriptor.begin(), kHeaders, std::uint8_t{0});
@@ -304,7 +200,7 @@ std::size_t encode_scsi_ports(Peripheral peripheral, std::span<const ScsiPort> p
     put_designators(port.designators, descriptor.subspan(kHeaders));
     size += wanted;
   }
-  put_header(peripheral, VpdPage::kScsiPorts, size - kVpdHeaderBytes, out);
+  put_vpd_header(peripheral, VpdPage::kScsiPorts, size - kVpdHeaderBytes, out);
   return size;
 }
 

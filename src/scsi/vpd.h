@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "scsi/designator.h"
 #include "scsi/inquiry.h"
 
 namespace peerlane::scsi {
@@ -24,6 +25,7 @@ enum class VpdPage : std::uint8_t {
   kExtendedInquiry = 0x86,
   kModePagePolicy = 0x87,
   kScsiPorts = 0x88,
+  kThirdPartyCopy = 0x8f,  // scsi/third_party_copy_page.h
   kBlockLimits = 0xb0,
   kBlockDeviceCharacteristics = 0xb1,
   kLogicalBlockProvisioning = 0xb2,
@@ -44,57 +46,6 @@ std::size_t encode_unit_serial_number(Peripheral peripheral, std::string_view se
 std::optional<std::string> decode_unit_serial_number(ByteView page);
 
 // --- 83h: device identification (SPC-4 §7.8.6) ---
-
-/// ASSOCIATION.
-enum class Association : std::uint8_t { kLogicalUnit = 0, kTargetPort = 1, kTargetDevice = 2 };
-
-/// DESIGNATOR TYPE.
-enum class DesignatorType : std::uint8_t {
-  kVendorSpecific = 0,
-  kT10VendorId = 1,
-  kEui64 = 2,
-  kNaa = 3,
-  kRelativeTargetPort = 4,
-  kTargetPortGroup = 5,
-  kLogicalUnitGroup = 6,
-  kMd5 = 7,
-  kScsiNameString = 8,
-};
-
-/// CODE SET.
-enum class CodeSet : std::uint8_t { kBinary = 1, kAscii = 2, kUtf8 = 3 };
-
-/// PROTOCOL IDENTIFIER of iSCSI (SPC-4 table 477).
-inline constexpr std::uint8_t kProtocolIscsi = 5;
-
-/// One designation descriptor. The designator is what its type says, already in its wire form: make one with the
-/// functions below, which also set the code set that the standard demands.
-struct Designator {
-  Association association = Association::kLogicalUnit;
-  DesignatorType type = DesignatorType::kVendorSpecific;
-  CodeSet code_set = CodeSet::kBinary;
-  std::optional<std::uint8_t> protocol = {};  // PROTOCOL IDENTIFIER, valid (PIV) with target ports and devices
-  std::vector<std::uint8_t> bytes = {};       // at most 255
-
-  friend bool operator==(const Designator&, const Designator&) = default;
-};
-
-/// T10 VENDOR IDENTIFICATION (8 characters) and what the vendor appends to it (§7.8.6.4).
-Designator t10_vendor_designator(std::string_view vendor, std::string_view specific);
-/// EUI-64 in its form of 8 bytes (§7.8.6.5.2).
-Designator eui64_designator(std::uint64_t eui);
-/// NAA in a form of 8 bytes: the NAA field is in the highest four bits (§7.8.6.6).
-Designator naa_designator(std::uint64_t naa);
-/// An NAA 3h (locally assigned) identifier with the lower 60 bits of `value` (§7.8.6.6.4).
-constexpr std::uint64_t locally_assigned_naa(std::uint64_t value) {
-  return std::uint64_t{3} << 60 | (value & ~std::uint64_t{0} >> 4);
-}
-/// The identifier of the target port, relative to the device's other ports (§7.8.6.7); never 0.
-Designator relative_target_port_designator(std::uint16_t port);
-/// The target port group of the target port (§7.8.6.8).
-Designator target_port_group_designator(std::uint16_t group);
-/// A SCSI name string (§7.8.6.11); for iSCSI the names of RFC 7143 §4.2.7. NUL-terminated and padded to four bytes.
-Designator scsi_name_designator(Association association, std::string_view name);
 
 /// Writes the descriptors up to the first that does not fit.
 std::size_t encode_device_identification(Peripheral peripheral, std::span<const Designator> designators, ByteSpan out);
