@@ -19,11 +19,12 @@ constexpr std::uint8_t kValid = 0x80;
 constexpr std::size_t kFixedKey = 2;
 constexpr std::size_t kFixedInformation = 3;
 constexpr std::size_t kFixedAdditionalLength = 7;
+constexpr std::size_t kFixedCommandSpecific = 8;
 constexpr std::size_t kFixedCode = 12;
 constexpr std::size_t kFixedKeySpecific = 15;
 constexpr std::size_t kFixedBytes = 18;
 
-// Descriptor format (SPC-4 table 27) and its descriptors (tables 29 and 31).
+// Descriptor format (SPC-4 table 27) and its descriptors (tables 29, 30 and 31).
 constexpr std::size_t kDescriptorKey = 1;
 constexpr std::size_t kDescriptorCode = 2;
 constexpr std::size_t kDescriptorAdditionalLength = 7;
@@ -32,28 +33,36 @@ constexpr std::uint8_t kInformationType = 0x00;
 constexpr std::size_t kInformationBytes = 12;
 constexpr std::size_t kInformationValid = 2;
 constexpr std::size_t kInformationValue = 4;
+constexpr std::uint8_t kCommandSpecificType = 0x01;
+constexpr std::size_t kCommandSpecificBytes = 12;
+constexpr std::size_t kCommandSpecificValue = 4;
 constexpr std::uint8_t kKeySpecificType = 0x02;
 constexpr std::size_t kKeySpecificBytes = 8;
 constexpr std::size_t kKeySpecificValue = 4;
 
-// The three bytes of sense key specific data: field pointer (SPC-4 table 32), progress indication (table 34).
+// The three bytes of sense key specific data: field pointer (SPC-4 table 32), progress indication (table 34), segment
+// pointer (table 35).
 constexpr std::uint8_t kSksv = 0x80;
 constexpr std::uint8_t kInCdb = 0x40;
+constexpr std::uint8_t kInSegment = 0x20;
 constexpr std::uint8_t kBitPointerValid = 0x08;
 constexpr std::uint8_t kBitPointerMask = 0x07;
 
 void put_field_pointer(const FieldPointer& field, ByteSpan out) {
   unsigned flags = kSksv;
   if (field.in_cdb) flags |= kInCdb;
+  if (field.in_segment) flags |= kInSegment;
   if (field.bit) flags |= kBitPointerValid | (*field.bit & unsigned{kBitPointerMask});
   out[0] = static_cast<std::uint8_t>(flags);
   put_be16(out, 1, field.byte);
 }
 
 std::optional<FieldPointer> get_field_pointer(ByteView bytes, SenseKey key) {
-  if ((bytes[0] & kSksv) == 0 || key != SenseKey::kIllegalRequest) return std::nullopt;
+  if ((bytes[0] & kSksv) == 0) return std::nullopt;
+  if (key != SenseKey::kIllegalRequest && key != SenseKey::kCopyAborted) return std::nullopt;
   FieldPointer field;
-  field.in_cdb = (bytes[0] & kInCdb) != 0;
+  field.in_cdb = key == SenseKey::kIllegalRequest && (bytes[0] & kInCdb) != 0;
+  field.in_segment = key == SenseKey::kCopyAborted && (bytes[0] & kInSegment) != 0;
   if ((bytes[0] & kBitPointerValid) != 0) field.bit = static_cast<std::uint8_t>(bytes[0] & kBitPointerMask);
   field.byte = get_be16(bytes, 1);
   return field;
@@ -88,6 +97,9 @@ std::size_t encode_fixed(const Sense& sense, ByteSpan out) {
   out[kFixedKey] = static_cast<std::uint8_t>(sense.key);
   if (valid) put_be32(out, kFixedInformation, static_cast<std::uint32_t>(*sense.information));
   out[kFixedAdditionalLength] = kFixedBytes - (kFixedAdditionalLength + 1);
+  if (sense.command_specific && *sense.command_specific <= UINT32_MAX) {
+    put_be32(out, kFixedCommandSpecific, static_cast<std::uint32_t>(*sense.command_specific));
+  }
   put_be16(out, kFixedCode, static_cast<std::uint16_t>(sense.code));
   put_key_specific(sense, out.subspan(kFixedKeySpecific));
   return kFixedBytes;
@@ -95,7 +107,8 @@ std::size_t encode_fixed(const Sense& sense, ByteSpan out) {
 
 std::size_t encode_descriptors(const Sense& sense, ByteSpan out) {
   std::size_t size = kDescriptorHeaderBytes;
-  std::fill_n(out.begin(), kDescriptorHeaderBytes + kInformationBytes + kKeySpecificBytes, std::uint8_t{0});
+  constexpr std::size_t kMost = kDescriptorHeaderBytes + kInformationBytes + kCommandSpecificBytes + kKeySpecificBytes;
+  std::fill_n(out.begin(), kMost, std::uint8_t{0});
   out[0] = sense.deferred ? kDescriptorDeferred : kDescriptorCurrent;
   out[kDescriptorKey] = static_cast<std::uint8_t>(sense.key);
   put_be16(out, kDescriptorCode, static_cast<std::uint16_t>(sense.code));
@@ -106,6 +119,13 @@ std::size_t encode_descriptors(const Sense& sense, ByteSpan out) {
     descriptor[kInformationValid] = kValid;
     put_be64(descriptor, kInformationValue, *sense.information);
     size += kInformationBytes;
+  }
+  if (sense.command_specific) {
+    const ByteSpan descriptor = out.subspan(size, kCommandSpecificBytes);
+    descriptor[0] = kCommandSpecificType;
+    descriptor[1] = kCommandSpecificBytes - 2;
+    put_be64(descriptor, kCommandSpecificValue, *sense.command_specific);
+    size += kCommandSpecificBytes;
   }
   const ByteSpan descriptor = out.subspan(size, kKeySpecificBytes);
   if (put_key_specific(sense, descriptor.subspan(kKeySpecificValue))) {
@@ -125,6 +145,9 @@ std::optional<Sense> decode_fixed(ByteView bytes) {
   Sense sense;
   sense.key = static_cast<SenseKey>(bytes[kFixedKey] & kKeyMask);
   if ((bytes[0] & kValid) != 0) sense.information = get_be32(bytes, kFixedInformation);
+  if (size >= kFixedCode && get_be32(bytes, kFixedCommandSpecific) != 0) {
+    sense.command_specific = get_be32(bytes, kFixedCommandSpecific);
+  }
   if (size >= kFixedCode + 2) sense.code = static_cast<SenseCode>(get_be16(bytes, kFixedCode));
   if (size >= kFixedKeySpecific + 3) {
     const ByteView specific = bytes.subspan(kFixedKeySpecific, 3);
@@ -148,6 +171,8 @@ std::optional<Sense> decode_descriptors(ByteView bytes) {
     if (size > rest.size()) break;
     if (rest[0] == kInformationType && size >= kInformationBytes && (rest[kInformationValid] & kValid) != 0) {
       sense.information = get_be64(rest, kInformationValue);
+    } else if (rest[0] == kCommandSpecificType && size >= kCommandSpecificBytes) {
+      sense.command_specific = get_be64(rest, kCommandSpecificValue);
     } else if (rest[0] == kKeySpecificType && size >= kKeySpecificBytes) {
       sense.field = get_field_pointer(rest.subspan(kKeySpecificValue, 3), sense.key);
       sense.progress = get_progress(rest.subspan(kKeySpecificValue, 3), sense.key);

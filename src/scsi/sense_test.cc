@@ -30,9 +30,11 @@ void expect_same(const Sense& a, const Sense& b) {
   EXPECT_EQ(a.key, b.key);
   EXPECT_EQ(a.code, b.code);
   EXPECT_EQ(a.information, b.information);
+  EXPECT_EQ(a.command_specific, b.command_specific);
   ASSERT_EQ(a.field.has_value(), b.field.has_value());
   if (a.field) {
     EXPECT_EQ(a.field->in_cdb, b.field->in_cdb);
+    EXPECT_EQ(a.field->in_segment, b.field->in_segment);
     EXPECT_EQ(a.field->bit, b.field->bit);
     EXPECT_EQ(a.field->byte, b.field->byte);
   }
@@ -81,6 +83,28 @@ TEST(Sense, ProgressIsInBothFormats) {
   EXPECT_EQ(encode(sanitize_in_progress(0x1234), true), bytes("72 02 04 1b 00 00 00 08 02 06 00 00 80 12 34 00"));
 }
 
+Sense copy_aborted(std::uint64_t segment) {
+  Sense sense;
+  sense.key = SenseKey::kCopyAborted;
+  sense.code = sense_codes::kUnreachableCopyTarget;
+  sense.command_specific = segment;
+  sense.field = FieldPointer{.in_cdb = false, .bit = {}, .byte = 0x54, .in_segment = true};
+  return sense;
+}
+
+TEST(Sense, AnAbortedCopySaysWhichSegmentAndWhere) {
+  EXPECT_EQ(encode(copy_aborted(3), false), bytes("70 00 0a 00 00 00 00 0a 00 00 00 03 08 04 00 a0 00 54"));
+  EXPECT_EQ(encode(copy_aborted(3), true),
+            bytes("72 0a 08 04 00 00 00 14 01 0a 00 00 00 00 00 00 00 00 00 03 02 06 00 00 a0 00 54 00"));
+  // What does not fit is left out rather than cut.
+  EXPECT_EQ(decode_sense(encode(copy_aborted(0x100000000), false))->command_specific, std::nullopt);
+  EXPECT_EQ(decode_sense(encode(copy_aborted(0x100000000), true))->command_specific, 0x100000000u);
+  // With ILLEGAL REQUEST that bit is none of the field pointer's, and with COPY ABORTED the CDB's is none.
+  const auto decoded = decode_sense(bytes("70 00 05 00 00 00 00 0a 00 00 00 00 26 00 00 a0 00 08"));
+  EXPECT_FALSE(decoded->field->in_segment);
+  EXPECT_FALSE(decode_sense(bytes("70 00 0a 00 00 00 00 0a 00 00 00 00 08 04 00 c0 00 08"))->field->in_cdb);
+}
+
 TEST(Sense, DeferredErrorsHaveResponseCodesOfTheirOwn) {
   Sense deferred = medium_error(3);
   deferred.deferred = true;
@@ -94,8 +118,8 @@ TEST(Sense, BothFormatsReadBack) {
   Sense everything = invalid_field_in_parameter_list(513);
   everything.field->bit = 0;
   everything.information = 77;
-  for (const Sense& sense :
-       {Sense{}, medium_error(3), invalid_field_in_cdb(15), everything, deferred, sanitize_in_progress(0x8001)}) {
+  for (const Sense& sense : {Sense{}, medium_error(3), invalid_field_in_cdb(15), everything, deferred,
+                             sanitize_in_progress(0x8001), copy_aborted(1)}) {
     for (const bool descriptor_format : {false, true}) {
       const auto decoded = decode_sense(encode(sense, descriptor_format));
       ASSERT_TRUE(decoded);

@@ -12,6 +12,8 @@ TEST(SenseText, NamesCodes) {
   EXPECT_EQ(sense_text(sense_codes::kInvalidFieldInCdb), "INVALID FIELD IN CDB");
   EXPECT_EQ(sense_text(sense_codes::kSpaceAllocationFailed), "SPACE ALLOCATION FAILED WRITE PROTECT");
   EXPECT_EQ(sense_text(sense_codes::kInsufficientRegistrationResources), "INSUFFICIENT REGISTRATION RESOURCES");
+  EXPECT_EQ(sense_text(sense_codes::kTokenExpired), "INVALID TOKEN OPERATION, TOKEN EXPIRED");
+  EXPECT_EQ(sense_text(sense_codes::kInlineDataLengthExceeded), "INLINE DATA LENGTH EXCEEDED");
 }
 
 TEST(SenseText, HasNothingForOthers) {
