@@ -144,12 +144,6 @@ std::uint8_t encode_flags(const BlockCdb& blocks) {
   return static_cast<std::uint8_t>(byte);
 }
 
-void put_field(ByteSpan cdb, CdbField field, std::uint64_t value) {
-  for (unsigned i = 0; i < field.width; ++i) {
-    cdb[field.offset + i] = static_cast<std::uint8_t>(value >> 8 * (field.width - 1u - i));
-  }
-}
-
 }  // namespace
 
 std::uint64_t get_field(ByteView cdb, CdbField field) {
@@ -157,6 +151,12 @@ std::uint64_t get_field(ByteView cdb, CdbField field) {
   std::uint64_t value = 0;
   for (unsigned i = 0; i < field.width; ++i) value = value << 8 | cdb[field.offset + i];
   return value;
+}
+
+void put_field(ByteSpan cdb, CdbField field, std::uint64_t value) {
+  for (unsigned i = 0; i < field.width; ++i) {
+    cdb[field.offset + i] = static_cast<std::uint8_t>(value >> 8 * (field.width - 1u - i));
+  }
 }
 
 CdbField transfer_length_field(OperationCode operation) {

@@ -26,6 +26,8 @@ struct CdbField {
 
 /// Reads a field of 0 to 8 bytes; one of no bytes is 0.
 std::uint64_t get_field(ByteView cdb, CdbField field);
+/// Writes a field; what of `value` does not fit it is lost.
+void put_field(ByteSpan cdb, CdbField field, std::uint64_t value);
 
 /// Where the transfer length (number of blocks, verification length, prefetch length) stands in a CDB of a block
 /// command.

@@ -76,6 +76,21 @@ inline constexpr std::uint16_t kReportTimestamp = 0x0f;
 inline constexpr std::uint16_t kSetIdentifyingInformation = 0x06;
 inline constexpr std::uint16_t kSetTargetPortGroups = 0x0a;
 inline constexpr std::uint16_t kSetTimestamp = 0x0f;
+/// Service actions of THIRD-PARTY COPY OUT.
+inline constexpr std::uint16_t kExtendedCopyLid1 = 0x00;
+inline constexpr std::uint16_t kExtendedCopyLid4 = 0x01;
+inline constexpr std::uint16_t kPopulateToken = 0x10;
+inline constexpr std::uint16_t kWriteUsingToken = 0x11;
+inline constexpr std::uint16_t kCopyOperationAbort = 0x1c;
+/// Service actions of THIRD-PARTY COPY IN.
+inline constexpr std::uint16_t kReceiveCopyStatusLid1 = 0x00;
+inline constexpr std::uint16_t kReceiveCopyDataLid1 = 0x01;
+inline constexpr std::uint16_t kReceiveCopyOperatingParameters = 0x03;
+inline constexpr std::uint16_t kReceiveCopyFailureDetails = 0x04;
+inline constexpr std::uint16_t kReceiveCopyStatusLid4 = 0x05;
+inline constexpr std::uint16_t kReceiveCopyDataLid4 = 0x06;
+inline constexpr std::uint16_t kReceiveRodTokenInformation = 0x07;
+inline constexpr std::uint16_t kReportAllRodTokens = 0x08;
 /// Service actions of SANITIZE.
 inline constexpr std::uint16_t kSanitizeOverwrite = 0x01;
 inline constexpr std::uint16_t kSanitizeBlockErase = 0x02;
