@@ -29,7 +29,7 @@ ADDRESS = "10.0.2.15"
 VERBOSE = bool(os.environ.get("PEERLANE_VM_VERBOSE"))
 
 # Most of what a PC has is left out, and the kernel is spared what takes time and proves nothing here.
-HARDWARE = ("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-bios", "/usr/share/qemu/qboot.rom",
+HARDWARE = ("-accel", "tcg,thread=multi", "-smp", "1", "-bios", "/usr/share/qemu/qboot.rom",
             "-machine", "q35,smm=off,vmport=off,sata=off,smbus=off,hpet=off,usb=off,graphics=off",
             "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot")
 KERNEL_ARGUMENTS = ("console=ttyS0 panic=-1 quiet log_buf_len=4M mitigations=off nokaslr cryptomgr.notests "
@@ -43,12 +43,15 @@ class GuestError(AssertionError):
 class Machine:
     """One guest. Used as a context manager by one thread; limits are in seconds."""
 
-    def __init__(self, *, memory=1024, network=True, programs=(), qemu_arguments=(), limit=600):
-        """`memory` in MiB. `programs` of this host can be called in the guest. `limit` bounds the life of the whole
-        machine, also when this program is killed."""
+    def __init__(self, *, memory=1024, network=True, programs=(), qemu_arguments=(), cpu="max", kernel_arguments="",
+                 limit=600):
+        """`memory` in MiB. `programs` of this host can be called in the guest. `cpu` is one of QEMU's models.
+        `limit` bounds the life of the whole machine, also when this program is killed."""
         self.network = network
         self.programs = programs
         self.qemu_arguments = qemu_arguments
+        self.cpu = cpu
+        self.kernel_arguments = kernel_arguments
         self.memory = memory
         self.limit = environment.seconds(limit)
         # A disk tells each new session so, as SAM has it.
@@ -65,8 +68,9 @@ class Machine:
         if self.programs:
             archive = guest_image.with_programs(archive, self.programs, pathlib.Path(self._scratch.name))
         self._control, theirs = socket.socketpair()
-        arguments = [environment.tool("qemu-system-x86_64"), *HARDWARE, "-m", str(self.memory), "-serial", "stdio",
-                     "-kernel", kernel.image, "-initrd", archive, "-append", KERNEL_ARGUMENTS,
+        arguments = [environment.tool("qemu-system-x86_64"), *HARDWARE, "-cpu", self.cpu, "-m", str(self.memory),
+                     "-serial", "stdio", "-kernel", kernel.image, "-initrd", archive,
+                     "-append", f"{KERNEL_ARGUMENTS} {self.kernel_arguments}",
                      "-chardev", f"socket,id=control,fd={theirs.fileno()}", "-device", "virtio-serial-pci",
                      "-device", "virtserialport,chardev=control,name=control", *self.qemu_arguments]
         if self.network:

@@ -1,0 +1,221 @@
+"""A guest with NVMe disks at chosen places of a PCI Express hierarchy, some of them with controller memory buffers.
+
+    with Lab() as guest:
+        guest.run(f"peerlane copy {guest.disk('A').path} {guest.disk('B').path}")
+
+Unless a test asks for others, A and B lie behind one switch and have buffers, D lies behind it without one, C is below
+a root port of its own:
+
+    host bridge --- root port --- switch --- A (buffer)
+                 |                        |- B (buffer)
+                 |                        `- D
+                 `- root port --- C
+
+Each namespace has an NSID that no other one of the machine has: by it the audit of QEMU's trace tells disks apart. In
+the guest disks are found by their serial numbers, since names and addresses differ from boot to boot. Their contents
+are files of this host, which tests fill in and compare without the guest.
+"""
+
+import dataclasses
+import os
+import pathlib
+import signal
+
+import dma_audit
+import environment
+import qmp
+from machine import GuestError, Machine
+
+MIB = 1 << 20
+
+SWITCH = "switch"      # a downstream port of the machine's one switch
+ROOT = "root port"     # a root port of its own
+SHARED = "shared port"  # one function of several below one root port, which has Access Control Services
+
+# What a machine's kernel does with the IOMMU that it has.
+TRANSLATE = "intel_iommu=on"
+PASS_THROUGH = "intel_iommu=on iommu=pt"
+
+# Switches of QEMU have no Access Control Services, its root ports do. This redirects requests and completions there, as
+# a kernel does by itself on a machine with an IOMMU.
+REDIRECT = "pci=config_acs=xx11x1x@pci:1b36:000c"
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """A disk to be built: one controller. Sizes are in MiB."""
+
+    name: str
+    place: str = SWITCH
+    buffer: int = 0             # its controller memory buffer
+    namespaces: tuple = (256,)  # the size of each
+    # Requests that fail: ("read" or "write", sector of 512 bytes).
+    fault: tuple = ()
+    options: str = ""           # further ones of QEMU's nvme-ns
+
+
+STANDARD = (Disk("A", buffer=64), Disk("B", buffer=64), Disk("C", ROOT), Disk("D"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A namespace as the guest has it."""
+
+    path: str        # of the block device
+    controller: str  # nvme0
+    address: str     # of the PCI function
+
+
+class Lab(Machine):
+    """The guest. With `images`, a directory, the disks' contents outlive it, and are found there."""
+
+    def __init__(self, disks=STANDARD, *, images=None, iommu="", redirect=False, programs=(), kernel_arguments="",
+                 **options):
+        self.disks = disks
+        self.iommu = iommu
+        words = (kernel_arguments, iommu, REDIRECT if redirect else "")
+        super().__init__(programs=(environment.peerlane(), *programs), network=False, kernel_arguments=" ".join(words),
+                         **options)
+        self._images = images
+        self.found = {}
+
+    # --- Start and end -----------------------------------------------------------------------------------------------
+
+    def __enter__(self):
+        self._directory = environment.scratch()
+        directory = pathlib.Path(self._directory.name)
+        self._images = pathlib.Path(self._images or directory)
+        self._trace = directory / "trace"
+        self.qmp = None
+        self.qemu_arguments = [*_hierarchy(self.disks, self.iommu), *self._drives(),
+                               "-trace", f"events={dma_audit.events_file(directory)},file={self._trace}",
+                               "-qmp", f"unix:{directory}/qmp,server=on,wait=off"]
+        super().__enter__()
+        try:
+            self.qmp = qmp.Qmp(directory / "qmp")
+            self._find_disks()
+            self.audit = dma_audit.Audit(self._trace, {nsid: name for name, nsid in self._nsids().items()},
+                                         self._bars())
+        except BaseException:
+            self.show_console()
+            self.kill()
+            raise
+        return self
+
+    def kill(self):
+        if self.qmp is not None:
+            self.qmp.close()
+        super().kill()
+        self._directory.cleanup()
+
+    def cut_power(self):
+        """QEMU ends at once, with whatever requests are under way. The guest can only be killed after that."""
+        children = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        self._process.wait(environment.seconds(30))
+        self.check_kernel_log = self.power_off = lambda: None
+
+    def pull(self, name):
+        """Takes a disk out of the running machine, and waits until it is gone."""
+        self.qmp.execute("device_del", id=f"nvme{name}")
+        self.qmp.wait_for_event("DEVICE_DELETED", device=f"nvme{name}")
+
+    # --- Disks -------------------------------------------------------------------------------------------------------
+
+    def disk(self, name, namespace=1):
+        """A disk as the guest has it."""
+        return self.found[name, namespace]
+
+    def image(self, name, namespace=1):
+        """The file of this host that has a disk's contents. To be written to only while no guest runs."""
+        return image(self._images, name, namespace)
+
+    def _nsids(self):
+        """NSIDs by the name that the audit uses: A, and A/2 for its second namespace."""
+        return {disk.name if i == 1 else f"{disk.name}/{i}": nsid(position, i)
+                for position, disk in enumerate(self.disks) for i in range(1, len(disk.namespaces) + 1)}
+
+    def _drives(self):
+        arguments = []
+        for position, disk in enumerate(self.disks):
+            for i, size in enumerate(disk.namespaces, 1):
+                path = self.image(disk.name, i)
+                if not path.exists():
+                    with open(path, "wb") as file:
+                        file.truncate(size * MIB)
+                node = f"image{disk.name}{i}"
+                arguments += ["-blockdev", _block_device(path, node, disk.fault if i == 1 else ()),
+                              "-device", f"nvme-ns,bus=nvme{disk.name},nsid={nsid(position, i)},drive={node}"
+                              + disk.options]
+        return arguments
+
+    def _find_disks(self):
+        """Namespaces come up by themselves, some time after the guest is ready."""
+        count = sum(len(disk.namespaces) for disk in self.disks)
+        listing = self.wait_until(f"""
+            [ $(ls -d /sys/class/nvme/nvme*/nvme*n* | wc -l) = {count} ]
+            for block in /sys/class/nvme/nvme*/nvme*n*; do
+              controller=${{block%/*}}
+              echo $(cat $controller/serial $controller/address $block/nsid) ${{controller##*/}} ${{block##*/}}
+            done""")
+        positions = {f"LAB-{disk.name}": (position, disk) for position, disk in enumerate(self.disks)}
+        for line in listing.splitlines():
+            serial, address, number, controller, block = line.split()
+            position, disk = positions[serial]
+            self.found[disk.name, int(number) - nsid(position, 0)] = Found(f"/dev/{block}", controller, address)
+        if len(self.found) != count:
+            raise GuestError(f"the guest has other disks: {listing}")
+
+    def _bars(self):
+        """Places of the audit: every memory range of every disk."""
+        places = []
+        for disk in self.disks:
+            resources = self.run(f"cat /sys/bus/pci/devices/{self.disk(disk.name).address}/resource").splitlines()
+            for number, line in enumerate(resources[:6]):
+                start, end, _ = (int(word, 16) for word in line.split())
+                if end != 0:
+                    places.append((start, end + 1, f"{disk.name} BAR {number}"))
+        return places
+
+
+def nsid(position, namespace):
+    """Of a namespace (from 1) of the disk at a position (from 0)."""
+    return (position + 1) * 16 + namespace
+
+
+def image(directory, name, namespace=1):
+    """Where a disk's contents are below a directory of images."""
+    return pathlib.Path(directory) / f"{name}{namespace}.img"
+
+
+def _block_device(path, node, fault):
+    options = f"driver=raw,node-name={node},discard=unmap,cache.no-flush=on"
+    if not fault:
+        return f"{options},file.driver=file,file.filename={path}"
+    direction, sector = fault
+    return (f"{options},file.driver=blkdebug,file.image.driver=file,file.image.filename={path},"
+            f"file.inject-error.0.event=none,file.inject-error.0.iotype={direction},"
+            f"file.inject-error.0.sector={sector},file.inject-error.0.once=off")
+
+
+def _hierarchy(disks, iommu):
+    """Ports, and a controller for each disk."""
+    arguments = ["-device", "intel-iommu,intremap=on"] if iommu else []
+    if any(disk.place == SWITCH for disk in disks):
+        arguments += ["-device", "pcie-root-port,id=above-switch,chassis=1,slot=1",
+                      "-device", "x3130-upstream,id=switch,bus=above-switch"]
+    if any(disk.place == SHARED for disk in disks):
+        arguments += ["-device", "pcie-root-port,id=shared,chassis=2,slot=2"]
+    functions = 0
+    for number, disk in enumerate(disks, 3):
+        port = f"port{disk.name}"
+        controller = f"nvme,id=nvme{disk.name},serial=LAB-{disk.name},cmb_size_mb={disk.buffer}"
+        if disk.place == SHARED:
+            controller += f",bus=shared,addr=0.{functions},multifunction=on"
+            functions += 1
+        else:
+            kind = "xio3130-downstream,bus=switch" if disk.place == SWITCH else "pcie-root-port"
+            arguments += ["-device", f"{kind},id={port},chassis={number},slot={number}"]
+            controller += f",bus={port}"
+        arguments += ["-device", controller]
+    return arguments
