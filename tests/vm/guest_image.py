@@ -26,7 +26,7 @@ FILES = (
     "bin/sg_*", "bin/fio", "bin/udevadm", "lib/systemd/systemd-udevd", "lib/udev/*_id", "sbin/dmsetup",
     "sbin/iscsid", "sbin/iscsiadm", "sbin/multipath", "sbin/multipathd", "lib/multipath/*.so", "sbin/blkdiscard",
     "sbin/blkid", "sbin/fstrim", "sbin/mke2fs", "sbin/mkfs.ext4", "sbin/e2fsck", "sbin/resize2fs", "sbin/mkfs.xfs",
-    "sbin/xfs_repair", "sbin/xfs_growfs", "sbin/modprobe",
+    "sbin/xfs_repair", "sbin/xfs_growfs", "sbin/mkfs.btrfs", "sbin/modprobe",
     # What is loaded by name and not named in the programs: the loader itself, and what ends threads.
     "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "lib64/*", "lib/x86_64-linux-gnu/libgcc_s.so.1",
     *(f"lib/udev/rules.d/{name}.rules" for name in (
@@ -34,7 +34,7 @@ FILES = (
         "60-persistent-storage-dm", "60-persistent-storage", "95-dm-notify")),
 )
 CONFIGURATION = ("etc/iscsi/iscsid.conf", "etc/mke2fs.conf")
-MODULES = ("virtio_net", "iscsi_tcp", "sd_mod", "sg", "xfs", "dm-mod", "dm-multipath", "dm-service-time",
+MODULES = ("virtio_net", "iscsi_tcp", "sd_mod", "sg", "xfs", "btrfs", "dm-mod", "dm-multipath", "dm-service-time",
            "dm-round-robin", "ublk_drv", "target_core_file", "iscsi_target_mod",
            "sha3")
 
