@@ -3,6 +3,7 @@
 //
 //   peer_memory_user zero ADDRESS          says "zero", or where the first byte is that is not; of all that is free
 //   peer_memory_user fill ADDRESS          leaves a pattern in all that is free, and ends without wiping it
+//   peer_memory_user wipe ADDRESS          leaves zeroes in all that is free
 //   peer_memory_user hold ADDRESS [KEEP]   takes all that is free but KEEP bytes, says so, and waits until it is killed
 //   peer_memory_user reach ADDRESS DISK    reads a block of DISK into it: says "reached", or the error
 //
@@ -74,9 +75,9 @@ int tell_zero(int memory) {
   return 0;
 }
 
-int fill(int memory) {
+int fill(int memory, std::uint64_t word) {
   for (const Piece& piece : take_all(memory)) {
-    for (std::size_t i = 0; i < piece.size / sizeof(std::uint64_t); ++i) piece.words[i] = kPattern;
+    for (std::size_t i = 0; i < piece.size / sizeof(std::uint64_t); ++i) piece.words[i] = word;
   }
   return 0;
 }
@@ -113,12 +114,13 @@ int reach(int memory, const char* disk) {
 int main(int argc, char** argv) {
   const std::string_view action = argc > 1 ? argv[1] : "";
   if (argc < 3) {
-    std::fputs("usage: peer_memory_user zero|fill|hold|reach ADDRESS [KEEP|DISK]\n", stderr);
+    std::fputs("usage: peer_memory_user zero|fill|wipe|hold|reach ADDRESS [KEEP|DISK]\n", stderr);
     return 2;
   }
   const int memory = open_memory(argv[2]);
   if (action == "zero") return tell_zero(memory);
-  if (action == "fill") return fill(memory);
+  if (action == "fill") return fill(memory, kPattern);
+  if (action == "wipe") return fill(memory, 0);
   if (action == "hold") return hold(memory, argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0);
   if (action == "reach" && argc > 3) return reach(memory, argv[3]);
   std::fputs("peer_memory_user: what is to be done?\n", stderr);
