@@ -68,7 +68,8 @@ class SwitchTest(DirectCopyTest):
 
     disks = (Disk("A", buffer=8, namespaces=(32,)), Disk("B", buffer=8, namespaces=(32,)),
              Disk("C", ROOT, namespaces=(32,)), Disk("D", namespaces=(32, 32), options=",mssrl=256,mcl=1024,msrc=7"),
-             Disk("E", SHARED, buffer=8, namespaces=(32,)), Disk("F", SHARED, buffer=8, namespaces=(32,)))
+             Disk("E", SHARED, buffer=8, namespaces=(32,)), Disk("F", SHARED, buffer=8, namespaces=(32,)),
+             Disk("G", namespaces=(32,), options=",logical_block_size=4096,physical_block_size=4096"))
     options = {"redirect": True}
 
     def test_over_the_bus(self):
@@ -141,6 +142,54 @@ class SwitchTest(DirectCopyTest):
         self.copies.over_the_bus(result, 7 * MIB)
         self.assertEqual([], self.copies.exposed("A", "B", 7 * MIB, MIB, 17 * MIB))
         self.copies.same("A", "B", 7 * MIB, MIB, 17 * MIB)
+
+    def test_blocks_of_other_sizes(self):
+        """G's are of 4096 bytes, A's of 512."""
+        for source, destination in (("A", "G"), ("G", "B")):
+            self.guest.audit.mark()
+            self.copies.over_the_bus(self.copies.run(source, destination, f"--length {SIZE}"), SIZE)
+            self.assertEqual([], self.copies.exposed(source, destination, SIZE))
+        self.copies.same("A", "B", SIZE)
+        self.copies.went(self.copies.run("G", "G", "--length 4M", "--destination-offset 24M"), nvme_copy=4 * MIB)
+        self.copies.same("A", "G", 4 * MIB, 0, 24 * MIB)
+        # Where no page of one end is a page of the other.
+        result = self.copies.run("A", "G", "--offset 512", "--length 1M")
+        self.copies.went(result, host_memory=MIB)
+        self.copies.same("A", "G", MIB, 512, 0)
+
+    def test_what_lies_in_page_caches(self):
+        """Data that has been written to the source and is in memory only is copied; what memory has of the destination
+        is forgotten. Of a copy inside a disk the kernel knows nothing, so that Peerlane has to see to it."""
+        for source, destination, offset, way in (("B", "D", 0, "peer_to_peer"), ("D", "D", 16 * MIB, "nvme_copy")):
+            old, new = (self.guest.disk(name).path for name in (source, destination))
+            # Memory keeps what it has of a disk as long as somebody has it open.
+            pid = self.start(f"sleep 600 5< {new} 6< {old}")
+            self.guest.run(f"""
+                dd if={new} of=/dev/null bs=1M count=4 skip={offset // MIB}
+                dd if=/dev/urandom of={old} bs=1M count=4 conv=notrunc
+                grep -E '^Dirty: +[1-9][0-9]{{3}}' /proc/meminfo""")
+            result = self.copies.run(source, destination, "--length 4M", f"--destination-offset {offset}")
+            self.copies.went(result, **{way: 4 * MIB})
+            self.guest.run(f"cmp -s -n {4 * MIB} {old} {new} 0 {offset}; kill {pid}")
+            self.copies.same(source, destination, 4 * MIB, 0, offset)
+
+    def test_interruption(self):
+        pid = self.start(self.copies.command("A", "B", f"--length {SIZE}", "--rate 4M"))
+        self.guest.wait_until(f"grep p2pmem /proc/{pid}/maps")
+        self.guest.run(f"sleep 1; kill -INT {pid}; while [ -d /proc/{pid} ]; do sleep 0.1; done")
+        self.wiped("A", "B")
+
+    def test_without_privileges(self):
+        """Who may use the disks and is not root sees no Access Control Services, and gets no peer memory."""
+        ends = [self.guest.disk(name).path for name in "AD"]
+        self.guest.run(f"chmod 666 {' '.join(ends)}")
+        self.addCleanup(self.guest.run, f"chmod 600 {' '.join(ends)}")
+        command = self.copies.command("A", "D", "--length 1M", "--destination-offset 17M")
+        plan = json.loads(self.guest.run(f"su nobody -s /bin/sh -c '{command} --explain'"))
+        (reason,) = {refusal["reason"] for refusal in plan["routes"][0]["not"] if refusal["way"] == "peer-to-peer"}
+        self.assertIn("not visible. Ask again as root", reason)
+        self.copies.went(json.loads(self.guest.run(f"su nobody -s /bin/sh -c '{command}'")), host_memory=MIB)
+        self.copies.same("A", "D", MIB, 0, 17 * MIB)
 
     def test_verify(self):
         result = self.copies.run("A", "B", f"--length {4 * MIB}", "--verify")
@@ -287,6 +336,21 @@ class FilesTest(DirectCopyTest):
         self.same_files("/mnt/ext4/holes", "/mnt/xfs/holes")
         self.assertLess(int(self.guest.run("du -k /mnt/xfs/holes").split()[0]), 3 * KIB)
 
+    def test_files_that_are_in_use(self):
+        """The source has not been written out, some of it has space and no data; the destination is in memory, and
+        shares its blocks with another file, which must not change."""
+        self.guest.run("""
+            head -c 6291456 /dev/urandom > /mnt/ext4/new
+            fallocate -l 8M /mnt/ext4/new
+            head -c 8388608 /dev/urandom > /mnt/xfs/old
+            cat /mnt/xfs/old > /run/old""")
+        self.copies.went(self.copies.run("/mnt/xfs/old", "/mnt/xfs/shares"), clone=8 * MIB)
+        self.guest.run("cat /mnt/xfs/old > /dev/null")
+        result = self.copies.run("/mnt/ext4/new", "/mnt/xfs/old", "--sparse never")
+        self.copies.went(result, peer_to_peer=8 * MIB)
+        self.guest.run("cmp /mnt/ext4/new /mnt/xfs/old; cmp /run/old /mnt/xfs/shares; rm /run/old")
+        self.same_files("/mnt/ext4/new", "/mnt/xfs/old")
+
     def test_files_and_partitions(self):
         for source, destination in (("/mnt/xfs/back", "/mnt/ext4/again"), (self.first, "/mnt/xfs/back"))[::-1]:
             result = self.copies.run(source, destination)
@@ -412,7 +476,9 @@ class FaultTest(DirectCopyTest):
     disks = (Disk("A", buffer=8, namespaces=(32,)), Disk("B", namespaces=(32,)),
              Disk("C", buffer=8, namespaces=(32,)), Disk("D", namespaces=(32,)),
              Disk("W", namespaces=(32,), fault=("write", 5 * MIB // 512)),
-             Disk("R", namespaces=(32,), fault=("read", 5 * MIB // 512)))
+             Disk("R", namespaces=(32,), fault=("read", 5 * MIB // 512)),
+             # Two ways to one disk.
+             Disk("M", namespaces=(32,)), Disk("N", namespaces=(), path_to="M"))
     expected_in_kernel_log = (r"nvme\dn\d: I/O Cmd.* I/O Error", "critical medium error, dev nvme",
                               "I/O error, dev nvme")
 
@@ -429,6 +495,15 @@ class FaultTest(DirectCopyTest):
     def test_a_disk_that_cannot_read(self):
         said = self.copies.refused("R", "B", f"--length {SIZE}")
         self.assertRegex(said, rf"reading {self.guest.disk('R').path} at offset \d+")
+
+    def test_a_path_that_is_pulled_out(self):
+        """The other one, which also reaches the memory, is taken over the bus as well."""
+        self.assertEqual(self.guest.disk("M").path, self.guest.disk("N").path)
+        job, _ = self.begin("A", "M")
+        self.guest.pull("M")
+        self.copies.over_the_bus(json.loads(self.finish(job, 0)), SIZE)
+        self.assertEqual([], self.copies.exposed("A", "M", SIZE))
+        self.copies.same("A", "M", SIZE)
 
     def begin(self, source, destination):
         """A copy that is going on over the bus: its job, and the disk whose memory it has."""

@@ -19,12 +19,13 @@ are files of this host, which tests fill in and compare without the guest.
 import dataclasses
 import os
 import pathlib
+import re
 import signal
 
 import dma_audit
 import environment
 import qmp
-from machine import GuestError, Machine
+from machine import Machine
 
 MIB = 1 << 20
 
@@ -49,6 +50,7 @@ class Disk:
     place: str = SWITCH
     buffer: int = 0             # its controller memory buffer
     namespaces: tuple = (256,)  # the size of each
+    path_to: str = ""           # instead of namespaces of its own: those of this other disk, as one subsystem
     # Requests that fail: ("read" or "write", sector of 512 bytes).
     fault: tuple = ()
     options: str = ""           # further ones of QEMU's nvme-ns
@@ -151,20 +153,25 @@ class Lab(Machine):
 
     def _find_disks(self):
         """Namespaces come up by themselves, some time after the guest is ready."""
-        count = sum(len(disk.namespaces) for disk in self.disks)
+        # The controllers of a disk have one serial number, and count from 0.
+        controllers = {}
+        for disk in self.disks:
+            controllers.setdefault(disk.path_to or disk.name, []).append(disk.name)
+        count = sum(len(controllers.get(disk.name, ())) * len(disk.namespaces) for disk in self.disks)
         listing = self.wait_until(f"""
             [ $(ls -d /sys/class/nvme/nvme*/nvme*n* | wc -l) = {count} ]
             for block in /sys/class/nvme/nvme*/nvme*n*; do
               controller=${{block%/*}}
-              echo $(cat $controller/serial $controller/address $block/nsid) ${{controller##*/}} ${{block##*/}}
+              echo $(cd $controller; cat serial cntlid address $block/nsid) ${{controller##*/}} ${{block##*/}}
             done""")
-        positions = {f"LAB-{disk.name}": (position, disk) for position, disk in enumerate(self.disks)}
+        namespaces = {nsid: name for name, nsid in self._nsids().items()}
         for line in listing.splitlines():
-            serial, address, number, controller, block = line.split()
-            position, disk = positions[serial]
-            self.found[disk.name, int(number) - nsid(position, 0)] = Found(f"/dev/{block}", controller, address)
-        if len(self.found) != count:
-            raise GuestError(f"the guest has other disks: {listing}")
+            serial, place, address, number, controller, block = line.split()
+            owner, _, namespace = namespaces[int(number)].partition("/")
+            assert serial == f"LAB-{owner}", listing
+            name = controllers[owner][int(place)]
+            # A path to a namespace of several controllers is named after all of them, and its controller: nvme0c1n1.
+            self.found[name, int(namespace or 1)] = Found(f"/dev/{re.sub('c[0-9]+n', 'n', block)}", controller, address)
 
     def _bars(self):
         """Places of the audit: every memory range of every disk."""
@@ -206,10 +213,15 @@ def _hierarchy(disks, iommu):
                       "-device", "x3130-upstream,id=switch,bus=above-switch"]
     if any(disk.place == SHARED for disk in disks):
         arguments += ["-device", "pcie-root-port,id=shared,chassis=2,slot=2"]
+    subsystems = {disk.path_to for disk in disks if disk.path_to}
+    for name in subsystems:
+        arguments += ["-device", f"nvme-subsys,id=subsystem{name}"]
     functions = 0
     for number, disk in enumerate(disks, 3):
         port = f"port{disk.name}"
-        controller = f"nvme,id=nvme{disk.name},serial=LAB-{disk.name},cmb_size_mb={disk.buffer}"
+        controller = f"nvme,id=nvme{disk.name},serial=LAB-{disk.path_to or disk.name},cmb_size_mb={disk.buffer}"
+        if {disk.name, disk.path_to} & subsystems:
+            controller += f",subsys=subsystem{disk.path_to or disk.name}"
         if disk.place == SHARED:
             controller += f",bus=shared,addr=0.{functions},multifunction=on"
             functions += 1
