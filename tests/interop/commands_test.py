@@ -354,7 +354,7 @@ class UnmapTest(CommandTest):
             self.peerlane("bench", target.url, "--pattern", "write", "--bytes", "16M", "-b", "1M", "--yes")
             self.peerlane("unmap", target.url, "--offset", "4M", "--length", "2M", "--yes")
             path = self.scratch_file(b"")
-            self.peerlane("copy", target.url, path)
+            self.peerlane("copy", "--quiet", target.url, path)
             content = path.read_bytes()
             self.assertEqual(content[4 * MIB:6 * MIB], bytes(2 * MIB))
             self.assertNotEqual(content[4 * MIB - 512:4 * MIB], bytes(512))
