@@ -101,6 +101,25 @@ class TopologyTest(unittest.TestCase):
         functions = {function["address"]: function for function in self.view()["functions"]}
         return functions[functions[self.guest.disk(name).address]["parent"]]["acs"]
 
+    def assert_probes(self, right):
+        """Tries the ways. `right` says for a disk and a provider, by their names, whether the right bytes come."""
+        view = self.view("--policy kernel --probe")
+        for tried in view["probes"]:
+            pair = self.names[tried["disk"]], self.addresses[tried["provider"]]
+            self.assertEqual(right(*pair), tried["error"] is None, f"{pair}: {tried['error']}")
+        before, after = self.ways("kernel"), {}
+        for copy in view["copies"]:
+            after[self.names[copy["source"]], self.names[copy["destination"]]] = copy
+        for (source, destination), copy in before.items():
+            expected = copy["way"]
+            if copy["provider"] and not all(right(disk, self.addresses[copy["provider"]])
+                                            for disk in (source, destination)):
+                expected = "host memory"
+            self.assertEqual(expected, after[source, destination]["way"], f"{source} to {destination}")
+        self.assertEqual({copy["provider"] for copy in before.values() if copy["provider"]},
+                         {tried["provider"] for tried in view["probes"]})
+        return view
+
     # --- Machines ----------------------------------------------------------------------------------------------------
 
     def test_a_switch_and_a_port_that_redirects(self):
@@ -163,6 +182,7 @@ class TopologyTest(unittest.TestCase):
         kernel = self.ways("kernel")
         self.assert_ways(kernel, expected(True))
         self.assert_linux_agrees(kernel)
+        self.assert_probes(lambda disk, provider: True)
         switch_only = self.ways("same-switch")
         self.assert_ways(switch_only, expected(False))
         self.assertIn("policy same-switch does not allow it: there is no switch above both, and this processor "
@@ -171,10 +191,16 @@ class TopologyTest(unittest.TestCase):
     def test_an_iommu_that_translates(self):
         self.boot(iommu=TRANSLATE)
         self.check_iommu(True)
+        self.guest.expect_in_kernel_log("DMAR: DRHD: handling fault status", r"DMAR: \[DMA Write")
+        # What a disk has itself it reaches without the bus.
+        view = self.assert_probes(lambda disk, provider: disk[0] == provider)
+        self.assertIn("other bytes are there; an IOMMU that translates does that",
+                      str([tried["error"] for tried in view["probes"]]))
 
     def test_an_iommu_that_passes_through(self):
         self.boot(iommu=PASS_THROUGH)
         self.check_iommu(False)
+        self.assert_probes(lambda disk, provider: True)
 
     def check_iommu(self, translates):
         """Linux switches redirection on where it finds an IOMMU. Whether that translates is said of each way, since
