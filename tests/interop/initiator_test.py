@@ -58,8 +58,6 @@ class PeerlaneTest(Exercises):
                 self.assertEqual(("true",) * 3, (found["unmap"], found["write_zeroes"], found["allocation"]))
                 self.passes("transfer", server.url)
                 self.passes("provisioning", server.url)
-                self.passes("threads", server.url)
-                self.passes("elsewhere", server.url)
                 found = self.passes("commands", server.url)
                 self.assertEqual(("true", "true"), (found["compare_and_write"], found["verify_compares"]))
 
@@ -107,6 +105,20 @@ class PeerlaneTest(Exercises):
             self.assertEqual(0, done.returncode, done.stderr)
             self.assertEqual(2, len(done.stdout.splitlines()), done.stdout)
             self.assertIn(f"{server.target} {host}:{port} 1", done.stdout.splitlines())
+
+
+class ThreadsTest(Exercises):
+    """A disk that is used by others than the reactor that it is at home on, and a server with several of these."""
+
+    def test_threads(self):
+        for options in ("", "?sessions=2"):
+            for size in ("512", "4096"):
+                with self.subTest(options + size), Server("ram:64M", options=("--block-size", size)) as server:
+                    self.passes("threads", server.url + options)
+
+    def test_another_reactor(self):
+        with Server("ram:64M") as server:
+            self.passes("elsewhere", server.url)
 
 
 class TgtTest(Exercises):

@@ -155,6 +155,7 @@ class PeerlaneTest(Scratch):
             self.assertIn("check CHAP user and secret", said)
             self.assertNotIn("quite another", said)
 
+    @nbdkit.unless_preloaded
     def test_errors_say_what_to_do(self):
         self.assertIn("Give iscsi://", nbdkit.refusal())
         self.assertIn("names no target", nbdkit.refusal("iscsi://127.0.0.1"))
@@ -164,6 +165,7 @@ class PeerlaneTest(Scratch):
         with Server("ram:8M") as server:
             self.assertIn("no such logical unit", nbdkit.refusal(server.url[:-1] + "7"))
 
+    @nbdkit.unless_preloaded
     def test_without_a_check_clients_are_told(self):
         absent = f"iscsi://127.0.0.1:{free_port()}/iqn.2026-11.dev.peerlane:x/0"
         with Nbdkit(absent, "check=no") as nbd:
@@ -171,13 +173,14 @@ class PeerlaneTest(Scratch):
             self.assertIn("nothing listens there", nbd.log())
 
     def test_explains_itself(self):
-        told = tools.run("nbdkit", nbdkit.plugin(), "--help")
+        told = tools.run("nbdkit", nbdkit.plugin(), "--help", env=nbdkit.variables())
         for parameter in ("iscsi://HOST", "paths=all", "chap-secret=", "replacement-timeout="):
             self.assertIn(parameter, told)
-        told = tools.run("nbdkit", nbdkit.plugin(), "--dump-plugin")
+        told = tools.run("nbdkit", nbdkit.plugin(), "--dump-plugin", env=nbdkit.variables())
         self.assertIn("name=peerlane\n", told)
         self.assertIn("thread_model=parallel\n", told)
 
+    @nbdkit.unless_preloaded
     def test_a_target_that_restarts_is_only_a_pause(self):
         disk = self.directory / "disk"
         with open(disk, "wb") as file:
