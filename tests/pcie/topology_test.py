@@ -132,6 +132,16 @@ class VerdictTest(TopologyTest):
         self.assertIn("ACS redirect is on at 0000:02:00.0", copy["reason"])
         self.assertIn("pci=disable_acs_redir=0000:02:00.0;0000:02:01.0 ", copy["remedy"])
 
+    def test_where_both_meet_redirects(self):
+        """Of two functions below one root port, Linux looks at that port as well; of two namespaces there is no way."""
+        view = self.view("shared_port", "--policy", "kernel")
+        ways = self.ways(view)
+        self.assertEqual("host memory", ways["nvme0n1", "nvme1n1"])
+        self.assertIn("ACS redirect is on at 0000:00:03.0,", self.copy(view, "nvme0n1", "nvme1n1")["reason"])
+        inside = self.copy(view, "nvme1n1", "nvme1n2")
+        self.assertEqual(("peer-to-peer", "0000:02:00.1", None),
+                         (inside["way"], inside["provider"], inside["bandwidth"]))
+
     def test_a_host_bridge_that_forwards_and_the_policy(self):
         root = self.machine(fixture("amd"))
         for policy, way in (("off", "host memory"), ("same-switch", "host memory"), ("kernel", "peer-to-peer")):

@@ -39,7 +39,7 @@ PASS_THROUGH = "intel_iommu=on iommu=pt"
 
 # Switches of QEMU have no Access Control Services, its root ports do. This redirects requests and completions there, as
 # a kernel does by itself on a machine with an IOMMU.
-REDIRECT = "pci=config_acs=xx11x1x@pci:1b36:000c"
+REDIRECT = "pci=config_acs=xx111x1@pci:1b36:000c"
 
 
 @dataclasses.dataclass(frozen=True)
