@@ -32,11 +32,13 @@ std::uint64_t queue_limit(dev_t device, const char* name) {
   return line.empty() ? 0 : std::strtoull(line.c_str(), nullptr, 10);
 }
 
-/// A name that goes with the hardware where there is one, otherwise the path.
+/// A name that goes with the hardware where there is one, otherwise the path. A partition has its disk's, and its
+/// number.
 std::string stable_name(dev_t device, const std::string& path) {
-  for (const char* attribute : {"wwid", "device/wwid", "serial", "device/serial"}) {
-    const std::string value = sysfs_line(device, attribute);
-    if (!value.empty()) return "block:" + value;
+  const std::string partition = sysfs_line(device, "partition");
+  for (const std::string attribute : {"wwid", "device/wwid", "serial", "device/serial"}) {
+    const std::string value = sysfs_line(device, ((partition.empty() ? "" : "../") + attribute).c_str());
+    if (!value.empty()) return fmt::format("block:{}{}{}", value, partition.empty() ? "" : "-part", partition);
   }
   return "block:" + path;
 }

@@ -132,16 +132,19 @@ Result<void> Journal::remove() const {
 }
 
 std::string mismatch(const JournalEntry& then, const JournalEntry& now) {
-  if (then.source != now.source) return fmt::format("it is about the source {}", then.source);
-  if (then.destination != now.destination) return fmt::format("it is about the destination {}", then.destination);
+  // Disks may have other names after a start of the machine: what they are counts.
+  if (then.source_identity != now.source_identity) {
+    if (then.source != now.source) return fmt::format("it is about the source {}", then.source);
+    return fmt::format("{} has changed since", now.source);
+  }
+  if (then.destination_identity != now.destination_identity) {
+    if (then.destination != now.destination) return fmt::format("it is about the destination {}", then.destination);
+    return fmt::format("{} is not what it was, but another disk or file of the same name", now.destination);
+  }
   if (then.source_offset != now.source_offset || then.destination_offset != now.destination_offset ||
       then.length != now.length) {
     return fmt::format("it is about {} bytes from offset {} to offset {}", then.length, then.source_offset,
                        then.destination_offset);
-  }
-  if (then.source_identity != now.source_identity) return fmt::format("{} has changed since", now.source);
-  if (then.destination_identity != now.destination_identity) {
-    return fmt::format("{} is not what it was, but another disk or file of the same name", now.destination);
   }
   return {};
 }

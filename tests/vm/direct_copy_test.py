@@ -368,6 +368,15 @@ class FilesTest(DirectCopyTest):
         self.assertEqual((0, 0), self.copies.data_bytes("write", "D"))
         self.copies.same("D", "D", 8 * MIB, self.FIRST, self.SECOND + 16 * MIB)
 
+    def test_a_journal_knows_partitions(self):
+        """By their disk and their number, since the disk may have another name when the copy goes on."""
+        pid = self.start(self.copies.command(self.first, self.second, "--resume /run/journal", "--rate 1M",
+                                             "--only host-memory"))
+        said = self.guest.wait_until("cat /run/journal")
+        self.guest.run(f"kill {pid}; while [ -d /proc/{pid} ]; do sleep 0.1; done; rm /run/journal")
+        for end, number in (("source", 1), ("destination", 2)):
+            self.assertRegex(said, rf'"{end}_identity": "block:nvme[.].*-part{number} {self.PARTITION}"')
+
     def test_shared_blocks(self):
         for directory, disk in (("/mnt/xfs", "B"), ("/mnt/btrfs", "E")):
             self.guest.run(f"[ -e {directory}/file ] || cp /mnt/ext4/file {directory}/file; sync")
@@ -544,7 +553,6 @@ class PowerCutTest(unittest.TestCase):
 
     DISKS = (Disk("A", buffer=8, namespaces=(64,)), Disk("B", buffer=8, namespaces=(64,)), Disk("J", ROOT))
     LENGTH = 64 * MIB
-    ENDS = ("/run/source", "/run/destination")
 
     def test_resume(self):
         images = pathlib.Path(self.enterContext(environment.scratch()))
@@ -552,28 +560,29 @@ class PowerCutTest(unittest.TestCase):
         with Lab(self.DISKS, images=images) as guest:
             copies = Copies(self, guest)
             guest.run(f"mkfs.ext4 -q {guest.disk('J').path}")
-            self.prepare(guest)
-            guest.start(copies.command(*self.ENDS, "--resume /mnt/journal", "--rate 4M"))
+            self.mount(guest)
+            guest.start(copies.command("A", "B", "--resume /mnt/journal", "--rate 4M"))
             guest.wait_until("grep -E '\"done\": [1-9]' /mnt/journal")
             guest.run("sleep 1")
             guest.cut_power()
         written = self.written(images)
         self.assertLess(written, self.LENGTH)
 
-        with Lab(self.DISKS, images=images) as guest:
+        # Disks have other places then, and other names.
+        names = {name: guest.disk(name).path for name in "ABJ"}
+        with Lab(self.DISKS[::-1], images=images) as guest:
+            self.assertNotEqual(names, {name: guest.disk(name).path for name in "ABJ"})
             copies = Copies(self, guest)
-            self.prepare(guest)
-            result = copies.run(*self.ENDS, "--resume /mnt/journal")
+            self.mount(guest)
+            result = copies.run("A", "B", "--resume /mnt/journal")
             self.assertGreater(result["resumed_at"], 0)
             self.assertLessEqual(result["resumed_at"], written)
             copies.went(result, peer_to_peer=self.LENGTH - result["resumed_at"])
             copies.same("A", "B", self.LENGTH)
             guest.run("[ ! -e /mnt/journal ]; umount /mnt")
 
-    def prepare(self, guest):
-        """Disks may have other names after a start; udev, which is not here, would give them these."""
-        guest.run(f"mount -t ext4 {guest.disk('J').path} /mnt; " +
-                  "; ".join(f"ln -s {guest.disk(name).path} {end}" for name, end in zip("AB", self.ENDS)))
+    def mount(self, guest):
+        guest.run(f"mount -t ext4 {guest.disk('J').path} /mnt")
 
     def written(self, images):
         """How much of the beginning is at the destination."""

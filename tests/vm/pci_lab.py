@@ -134,12 +134,12 @@ class Lab(Machine):
 
     def _nsids(self):
         """NSIDs by the name that the audit uses: A, and A/2 for its second namespace."""
-        return {disk.name if i == 1 else f"{disk.name}/{i}": nsid(position, i)
-                for position, disk in enumerate(self.disks) for i in range(1, len(disk.namespaces) + 1)}
+        return {disk.name if i == 1 else f"{disk.name}/{i}": nsid(disk.name, i)
+                for disk in self.disks for i in range(1, len(disk.namespaces) + 1)}
 
     def _drives(self):
         arguments = []
-        for position, disk in enumerate(self.disks):
+        for disk in self.disks:
             for i, size in enumerate(disk.namespaces, 1):
                 path = self.image(disk.name, i)
                 if not path.exists():
@@ -147,7 +147,7 @@ class Lab(Machine):
                         file.truncate(size * MIB)
                 node = f"image{disk.name}{i}"
                 arguments += ["-blockdev", _block_device(path, node, disk.fault if i == 1 else ()),
-                              "-device", f"nvme-ns,bus=nvme{disk.name},nsid={nsid(position, i)},drive={node}"
+                              "-device", f"nvme-ns,bus=nvme{disk.name},nsid={nsid(disk.name, i)},drive={node}"
                               + disk.options]
         return arguments
 
@@ -185,9 +185,9 @@ class Lab(Machine):
         return places
 
 
-def nsid(position, namespace):
-    """Of a namespace (from 1) of the disk at a position (from 0)."""
-    return (position + 1) * 16 + namespace
+def nsid(name, namespace):
+    """Of a namespace (from 1 to 8) of a disk (from A to Z)."""
+    return 8 * (ord(name) - ord("A")) + namespace
 
 
 def image(directory, name, namespace=1):
