@@ -57,6 +57,10 @@ class Copies:
         self.test.assertEqual(expected, ways, result)
         self.test.assertEqual(bytes_by_way.get("host_memory", 0), result["memory_bytes"])
 
+    def stable(self, destination):
+        """Checks that a disk has what it was given on stable storage."""
+        self.test.assertTrue(self.guest.audit.flushed(destination), f"{destination} was not flushed")
+
     def over_the_bus(self, result, count):
         self.went(result, peer_to_peer=count)
         self.test.assertEqual([], result["fallback_reasons"])

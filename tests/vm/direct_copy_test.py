@@ -77,6 +77,7 @@ class SwitchTest(DirectCopyTest):
         self.copies.over_the_bus(result, SIZE)
         self.assertIn(result["through"], (self.through("A"), self.through("B")))
         self.assertEqual([], self.copies.exposed("A", "B", SIZE))
+        self.copies.stable("B")
         self.copies.same("A", "B", SIZE)
         self.wiped("A", "B")
 
@@ -261,6 +262,7 @@ class SwitchTest(DirectCopyTest):
         self.copies.went(result, nvme_copy=8 * MIB)
         self.assertEqual(8 * MIB // 512, self.guest.audit.copied()["D"].blocks)
         self.assertEqual((0, 0), self.copies.data_bytes("write", "D"))
+        self.copies.stable("D")
         self.copies.same("A", "D", 8 * MIB, 0, 16 * MIB)
         self.assertIn("Descriptor Format 2", self.copies.explain("D", "D/2")[2]["NVMe Copy"])
 

@@ -11,13 +11,14 @@ import re
 import typing
 
 EVENTS = ("pci_nvme_admin_cmd", "pci_nvme_io_cmd", "pci_nvme_read", "pci_nvme_write", "pci_nvme_map_addr",
-          "pci_nvme_copy", "pci_nvme_copy_source_range")
+          "pci_nvme_copy", "pci_nvme_copy_source_range", "pci_nvme_flush_ns")
 RAM = "RAM"
 
 _COMMAND = re.compile(r"pci_nvme_(?:admin|io)_cmd ")
 _TRANSFER = re.compile(r"pci_nvme_(read|write) cid \d+ .*?nsid (\d+) nlb (\d+) count (\d+) lba 0x([0-9a-f]+)")
 _ADDRESS = re.compile(r"pci_nvme_map_addr addr 0x([0-9a-f]+) len (\d+)")
 _COPY = re.compile(r"pci_nvme_copy cid \d+ nsid (\d+) ")
+_FLUSH = re.compile(r"pci_nvme_flush_ns nsid 0x([0-9a-f]+)")
 _RANGE = re.compile(r"pci_nvme_copy_source_range slba 0x[0-9a-f]+ nlb (\d+)")
 
 
@@ -86,6 +87,19 @@ class Audit:
             elif (match := _RANGE.match(line)) and disk is not None:
                 blocks[disk] += int(match[1])
         return {disk: Copied(count, blocks[disk]) for disk, count in commands.items()}
+
+    def flushed(self, disk):
+        """Whether the disk was told to bring what it had been given to stable storage, after the last of it."""
+        last = None
+        for line in self._lines():
+            if match := _FLUSH.match(line):
+                if self._name(int(match[1], 16)) == disk:
+                    last = "flush"
+            elif match := _TRANSFER.match(line) or _COPY.match(line):
+                nsid = match[2] if match.re is _TRANSFER else match[1]
+                if self._name(nsid) == disk and match[0].startswith(("pci_nvme_write", "pci_nvme_copy")):
+                    last = "write"
+        return last == "flush"
 
     def _name(self, nsid):
         return self._disks.get(int(nsid), f"namespace {nsid}")

@@ -81,6 +81,14 @@ class AuditTest(unittest.TestCase):
                            "pci_nvme_copy_source_range slba 0x0 nlb 8\npci_nvme_copy_source_range slba 0x8 nlb 4\n")
         self.assertEqual({"A": Copied(2, 24)}, self.audit.copied())
 
+    def test_flushed(self):
+        flush = "pci_nvme_flush_ns nsid 0x{}\n".format
+        copy = "pci_nvme_copy cid 7 nsid 2 nr 2 format 0x0\n"
+        for text, flushed in (("", False), (write(0, 512), False), (flush(1), False), (flush(2), True),
+                              (read(0, 512, nsid=2), True), (copy, False), (flush(2) + write(0, 512, nsid=1), True)):
+            self.transfers(text)
+            self.assertEqual(flushed, self.audit.flushed("B"), text)
+
     def test_misplaced(self):
         found = self.transfers(read(0, 4096) + address(0x100000, 4096) +      # right
                                read(8, 4096) + address(0x5000, 4096) +        # in RAM
