@@ -36,9 +36,8 @@ io::Task<Result<void>> DescriptorDevice::read(std::uint64_t offset, ByteSpan int
   while (!into.empty()) {
     const int got = co_await reactor.read(fd(), into, offset);
     if (got == -EINTR || got == -EAGAIN) continue;
-    if (got < 0) co_return fail(-got);
-    // The end of a file that has shrunk: the blocks are gone.
-    if (got == 0) co_return fail(EIO);
+    // 0 at the end of a file that has shrunk: the blocks are gone.
+    if (got <= 0) co_return fail(cause_of(got == 0 ? EIO : -got));
     into = into.subspan(static_cast<std::size_t>(got));
     offset += static_cast<std::uint64_t>(got);
   }
@@ -52,7 +51,7 @@ io::Task<Result<void>> DescriptorDevice::write(std::uint64_t offset, ByteView fr
   while (!from.empty()) {
     const int put = co_await reactor.write(fd(), from, offset, rw_flags);
     if (put == -EINTR || put == -EAGAIN) continue;
-    if (put <= 0) co_return fail(put == 0 ? EIO : -put);
+    if (put <= 0) co_return fail(cause_of(put == 0 ? EIO : -put));
     from = from.subspan(static_cast<std::size_t>(put));
     offset += static_cast<std::uint64_t>(put);
   }

@@ -54,6 +54,8 @@ class DescriptorDevice : public Device {
   int fd() const { return descriptor_.get(); }
   /// The size that the system says it has now, in bytes, as it is.
   virtual Result<std::uint64_t> current_size() const = 0;
+  /// What was behind an error (an errno) of a read or a write.
+  virtual int cause_of(int code) const { return code; }
 
  private:
   io::Task<Result<void>> fallocate(int mode, std::uint64_t offset, std::uint64_t length);

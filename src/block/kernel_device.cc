@@ -108,6 +108,13 @@ Result<std::uint64_t> KernelDevice::current_size() const {
   return size;
 }
 
+int KernelDevice::cause_of(int code) const {
+  // Linux takes its size away, so that reads find the end of it and writes no space.
+  if (code != EIO && code != ENOSPC) return code;
+  const auto size = current_size();
+  return size && *size == 0 ? ENODEV : code;
+}
+
 io::Task<Result<std::vector<Extent>>> KernelDevice::allocation(std::uint64_t offset, std::uint64_t length,
                                                                std::size_t most) {
   static_cast<void>(offset);

@@ -23,6 +23,8 @@ class KernelDevice final : public DescriptorDevice {
  private:
   using DescriptorDevice::DescriptorDevice;
   Result<std::uint64_t> current_size() const override;
+  /// ENODEV for a disk that has been pulled out.
+  int cause_of(int code) const override;
 };
 
 }  // namespace peerlane::block
