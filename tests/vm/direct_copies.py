@@ -4,6 +4,7 @@ import json
 import os
 
 from dma_audit import covered, misplaced
+from server import SANITIZER_REPORTS
 
 PEER_MEMORY_USER = os.environ.get("PEERLANE_PEER_MEMORY_USER",
                                   "build/release/tests/vm/peer_memory/peer_memory_user")
@@ -34,6 +35,7 @@ class Copies:
         ended, said = self.guest.run(f"{self.command(source, destination, *options)} > /run/result 2> /run/said || "
                                      "code=$?; cat /run/said; exit ${code:-0}", timeout, check=False)
         self.test.assertEqual(status, ended, said)
+        self.test.assertFalse([word for word in SANITIZER_REPORTS if word in said], said)
         result = self.guest.run("cat /run/result")
         return {**(json.loads(result) if result else {}), "said": said}
 

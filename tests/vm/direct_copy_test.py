@@ -13,6 +13,7 @@ import environment
 import pci_lab
 from direct_copies import KIB, MIB, PEER_MEMORY_USER, PROBE, Copies, fill
 from pci_lab import PASS_THROUGH, ROOT, SHARED, TRANSLATE, Disk, Lab
+from server import SANITIZER_REPORTS
 
 SIZE = 16 * MIB  # of what is copied, if nothing else is said
 
@@ -527,6 +528,7 @@ class FaultTest(DirectCopyTest):
         """It ends by itself, soon, and gives the memory of a disk that is gone back: Linux waits for that."""
         ended, output = self.guest.finish(job, 30, check=False)
         self.assertEqual(status, ended, output)
+        self.assertFalse([word for word in SANITIZER_REPORTS if word in output], output)
         return output
 
     def test_pulling_disks(self):
