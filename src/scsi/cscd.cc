@@ -160,7 +160,7 @@ std::optional<Sense> check(ByteView list, std::size_t position) {
   }
   if (!has_extension(type)) return std::nullopt;
   if (list.size() < 2 * kCscdBytes || list[kCscdBytes] != kCscdExtension) {
-    return invalid_field_in_parameter_list(position + kCscdBytes);
+    return invalid_field_in_parameter_list(position);
   }
   const std::size_t length = kCscdBytes + kExtensionDesignatorLength;
   if (type == kIpCopyServiceCscd && list[length] > kMostCscdDesignatorBytes) {

@@ -139,11 +139,10 @@ TEST(Cscd, WhatIsWrongIsNamedWithItsPlace) {
 
 TEST(Cscd, ExtensionsAreThereWhereTheyMustAndNowhereElse) {
   for (const auto& whole : {kIpv6, kService}) {
-    expect_error(decode_cscd(ByteView(whole).first(kCscdBytes), kPosition), sense_codes::kInvalidFieldInParameterList,
-                 32);
+    expect_error(decode_cscd(ByteView(whole).first(kCscdBytes), kPosition), sense_codes::kInvalidFieldInParameterList, 0);
     auto other = whole;
     other[32] = kIdentificationCscd;
-    expect_error(decode_cscd(other, kPosition), sense_codes::kInvalidFieldInParameterList, 32);
+    expect_error(decode_cscd(other, kPosition), sense_codes::kInvalidFieldInParameterList, 0);
   }
   expect_error(decode_cscd(ByteView(kIpv6).subspan(kCscdBytes), kPosition), sense_codes::kUnsupportedTargetDescriptor,
                0);

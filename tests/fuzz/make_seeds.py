@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Writes the seeds of the fuzzers' corpora: exchanges of real initiators, and one input for each corner of the formats.
 
-  make_seeds.py DIRECTORY        makes DIRECTORY/pdu, /text, /login, /cdb and /parameter_list
+  make_seeds.py DIRECTORY        makes DIRECTORY/pdu, /text, /login, /cdb, /parameter_list and
+                                /copy_parameter_list
 
 The kept corpora are these seeds, and what libFuzzer found besides that reaches other code (-set_cover_merge=1
 -use_counters=0). Their formats are described in the harnesses.
@@ -322,11 +323,96 @@ def parameter_lists():
     yield "log-select", b"\0" + with_list(0x4C, 0, bytes(8), b"\x03")
 
 
+# --- Third-party copy -------------------------------------------------------------------------------------------------
+
+COPY_LID1, COPY_LID4, POPULATE, WRITE, RESULTS, PAGE, TOKEN, COPY_CDB = range(8)
+
+# As libiscsi names a unit, and copies from its beginning to its end.
+UNIT = bytes.fromhex("e400000001030008 39095312220551eb 000000000000000000000000 00000200")
+SEGMENT = bytes.fromhex("02000018 00000000 00000800 0000000000000000 0000000000007800")
+
+
+def lid1(cscds, segments, inline=b"", list_id=1, flags=0x10):
+    """EXTENDED COPY(LID1) (SPC-4 6.5)."""
+    return struct.pack(">BBHIII", list_id, flags, len(cscds), 0, len(segments), len(inline)) + cscds + segments + inline
+
+
+def lid4(cscds, segments, inline=b"", list_id=1, flags=0x10):
+    """EXTENDED COPY(LID4) (SPC-4 6.4)."""
+    header = struct.pack(">BBH11xBB3xI18xHHH", 1, flags, 32, 1, 0xFF, list_id, len(cscds), len(segments), len(inline))
+    return header + cscds + segments + inline
+
+
+def ranges(*extents):
+    descriptors = b"".join(struct.pack(">QII", lba, count, 0) for lba, count in extents)
+    return struct.pack(">H", len(descriptors)) + descriptors
+
+
+def with_data_length(body):
+    return struct.pack(">H", len(body)) + body
+
+
+def rod_token(rod_type=0x00800001):
+    creator = struct.pack(">IHHQ", rod_type, 0, 504, 1) + UNIT + struct.pack(">QQ", 0, 1 << 20)
+    return (creator + bytes(32) + struct.pack(">IBBH", 512, 0, 3, 0xC000)).ljust(512, b"\0")
+
+
+def copy_parameter_lists():
+    ipv4 = struct.pack(">BBHQ4s6xH2xHBBH", 0xE5, 0, 0, 0, bytes([192, 0, 2, 7]), 3260, 6, 0, 0, 512)
+    extension = struct.pack(">B3xHH", 0xFF, 3260, 6)
+    ipv6 = struct.pack(">BBHQ16sI", 0xEA, 0, 0, 0, bytes(15) + b"\1", 512) + extension.ljust(32, b"\0")
+    service = struct.pack(">BB10x16sI", 0xEB, 0, bytes([192, 0, 2, 7]), 512) + (extension + UNIT[4:28]).ljust(32, b"\0")
+    rod = struct.pack(">BBHHHIII2xBBII", 0xFE, 0, 0, 0, 0, 0x10000, 60, 60, 1, 1, 0, 512)
+    offsets = struct.pack(">BBHHHIQQHH", 0x0A, 0, 28, 0, 0xFFFF, 512, 0, 8, 1, 2)
+    inline = struct.pack(">BBHHHIII", 4, 0, 16, 0, 0, 512, 2, 3)
+    verify = struct.pack(">BBHHHI", 7, 0, 8, 0, 0, 1 << 24)
+    register = struct.pack(">BBHHHQQI", 0x14, 0, 24, 0, 0, 1, 2, 0)
+    for name, kind, form in (("lid1", COPY_LID1, lid1), ("lid4", COPY_LID4, lid4)):
+        begin = bytes([kind, 8])
+        yield name, begin + form(UNIT, SEGMENT)
+        yield name + "-units", begin + form(UNIT + ipv4 + ipv6 + service + rod, SEGMENT)
+        yield name + "-segments", begin + form(UNIT, SEGMENT + offsets + inline + verify + register, b"inline")
+        yield name + "-too-many", bytes([kind, 2]) + form(UNIT * 3, SEGMENT)
+        yield name + "-no-such-unit", begin + form(UNIT, SEGMENT[:4] + bytes([0, 0, 0, 1]) + SEGMENT[8:])
+        yield name + "-no-identifier", bytes([kind, 1]) + form(UNIT, SEGMENT, list_id=0, flags=0x18)
+    yield "populate", bytes([POPULATE, 4]) + with_data_length(struct.pack(">BBIIH", 2, 0, 60, 0x00800001, 0) +
+                                                              ranges((0, 8), (64, 8)))
+    yield "populate-overlap", bytes([POPULATE, 4]) + with_data_length(struct.pack(">BBIIH", 0, 0, 0, 0, 0) +
+                                                                      ranges((0, 8), (7, 8)))
+    zeroes = struct.pack(">IHH", 0xFFFF0001, 0, 504).ljust(512, b"\0")
+    for name, token in (("write", rod_token()), ("write-zeroes", zeroes)):
+        yield name, bytes([WRITE, 4]) + with_data_length(struct.pack(">B5xQ", 2, 8) + token + bytes(6) + ranges((0, 8)))
+    status = struct.pack(">BBHIBBBBQH6x", 0x10, 1, 1, 0xFFFFFFFE, 0, 8, 8, 0xF1, 16, 0) + bytes([0x72]) + bytes(7)
+    made = struct.pack(">IH", 514, 0) + rod_token()
+    yield "results-lid1", bytes([RESULTS, 0]) + struct.pack(">IBHBI", 8, 0x82, 1, 1, 5)
+    yield "results-token", bytes([RESULTS, 0]) + struct.pack(">I", len(status + made)) + status + made
+    yield "results-failure", bytes([RESULTS, 0]) + struct.pack(">I52xBBH", 64, 2, 0, 8) + bytes([0x72]) + bytes(7)
+    yield "results-parameters", bytes([RESULTS, 0]) + bytes.fromhex(
+        "0000002c 01000000 00400040 00002000 00000000 00000000 00000000 00000000 000000ff ff000000 00000004 020714e4")
+    yield "results-all-tokens", bytes([RESULTS, 0]) + struct.pack(">II", 4 + 96, 0) + rod_token()[:96]
+    # The example of sg3_utils, and the descriptors that it does not have.
+    yield "page", bytes([PAGE, 0]) + bytes.fromhex(
+        "008f008c 00000020 000000000000 0123 0000003c 0000001e 0000009988776655 0000004455667788"
+        "00010010 0d 0000 0300 1200 83021011 840107 0000"
+        "0004001c 00000000 001c0040 00012233 00998877 000000000000000000000000"
+        "00080004 02 02e9 00 000c000c 0008 0000 0001 c000 ffff 0000 000d0014 121000112233445566778899aabbccddeefedc00")
+    features = struct.pack(">B11xIII18xH", 0, 1, 600, 60, 48) + struct.pack(">BBHHHQQQQ8x", 0, 0, 44, 0, 8, 1, 2, 3, 4)
+    rods = struct.pack(">HH", 0, 64) + struct.pack(">IBBH56x", 0x10000, 3, 0, 0)
+    general = struct.pack(">IIIBB18x", 4, 4, 0, 9, 0)
+    held = struct.pack(">IB23x", 0, 0)
+    body = b"".join(struct.pack(">HH", code, len(content)) + content
+                    for code, content in ((0x0106, features), (0x0108, rods), (0x8001, general), (0xC001, held)))
+    yield "page-rods", bytes([PAGE, 0]) + struct.pack(">BBH", 0, 0x8F, len(body)) + body
+    yield "token", bytes([TOKEN, 0]) + rod_token()
+    yield "cdb-out", bytes([COPY_CDB, 0]) + bytes.fromhex("83100000000000000101000000200500")
+    yield "cdb-in", bytes([COPY_CDB, 0]) + bytes.fromhex("84070000010100000000000004000000")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     for name, seeds in (("pdu", pdus()), ("text", texts()), ("login", logins()), ("cdb", cdbs()),
-                        ("parameter_list", parameter_lists())):
+                        ("parameter_list", parameter_lists()), ("copy_parameter_list", copy_parameter_lists())):
         folder = pathlib.Path(sys.argv[1]) / name
         folder.mkdir(parents=True, exist_ok=True)
         for seed, content in seeds:
