@@ -177,6 +177,23 @@ Sense unsupported_type(std::size_t position) {
 
 }  // namespace
 
+const Designator* copy_designator(std::span<const Designator> designators) {
+  constexpr std::array kBestFirst{DesignatorType::kNaa, DesignatorType::kEui64, DesignatorType::kScsiNameString,
+                                  DesignatorType::kT10VendorId, DesignatorType::kVendorSpecific};
+  for (const DesignatorType type : kBestFirst) {
+    for (const Designator& designator : designators) {
+      if (designator.association != Association::kLogicalUnit || designator.type != type) continue;
+      if (!designator.bytes.empty() && designator.bytes.size() <= kMostCscdDesignatorBytes) return &designator;
+    }
+  }
+  return nullptr;
+}
+
+bool same_unit(const Designator& in_cscd, const Designator& of_unit) {
+  return of_unit.association == Association::kLogicalUnit && fit_to_cscd(of_unit) == in_cscd &&
+         of_unit.bytes.size() <= kMostCscdDesignatorBytes;
+}
+
 bool is_block_device(std::uint8_t peripheral_type) {
   constexpr std::array<std::uint8_t, 5> kBlockDevices{0x00, 0x04, 0x05, 0x07, 0x0e};
   return std::ranges::find(kBlockDevices, peripheral_type) != kBlockDevices.end();

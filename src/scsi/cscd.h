@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -85,6 +86,14 @@ struct Cscd {
 
   friend bool operator==(const Cscd&, const Cscd&) = default;
 };
+
+/// The designator by which a copy manager is to find a logical unit, of those that the unit states in page 83h: the
+/// best of its own (not of its port) that fit a CSCD descriptor. NAA and EUI-64 first, since some copy managers know no
+/// others. Null if there is none.
+const Designator* copy_designator(std::span<const Designator> designators);
+
+/// Whether a designator in a CSCD descriptor is this one of a logical unit, which may state a protocol with it.
+bool same_unit(const Designator& in_cscd, const Designator& of_unit);
 
 /// Whether the device type specific parameters are those of block devices.
 bool is_block_device(std::uint8_t peripheral_type);

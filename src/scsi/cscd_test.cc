@@ -1,6 +1,7 @@
 #include "scsi/cscd.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -139,7 +140,8 @@ TEST(Cscd, WhatIsWrongIsNamedWithItsPlace) {
 
 TEST(Cscd, ExtensionsAreThereWhereTheyMustAndNowhereElse) {
   for (const auto& whole : {kIpv6, kService}) {
-    expect_error(decode_cscd(ByteView(whole).first(kCscdBytes), kPosition), sense_codes::kInvalidFieldInParameterList, 0);
+    expect_error(decode_cscd(ByteView(whole).first(kCscdBytes), kPosition), sense_codes::kInvalidFieldInParameterList,
+                 0);
     auto other = whole;
     other[32] = kIdentificationCscd;
     expect_error(decode_cscd(other, kPosition), sense_codes::kInvalidFieldInParameterList, 0);
@@ -155,6 +157,45 @@ TEST(Cscd, LongDesignatorsAreCutToWhatFits) {
   const auto decoded = decode_cscd(out, kPosition);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(std::get<Designator>(decoded->unit).bytes.size(), kMostCscdDesignatorBytes);
+}
+
+TEST(Cscd, TheBestDesignatorThatFitsNamesAUnit) {
+  const Designator naa = naa_designator(1);
+  const Designator eui = eui64_designator(2);
+  const Designator t10 = t10_vendor_designator("PEERLANE", "disk");
+  Designator of_port = naa_designator(3);
+  of_port.association = Association::kTargetPort;
+  Designator long_naa = naa;
+  long_naa.bytes.resize(21);
+  const auto best = [](std::vector<Designator> designators) -> std::optional<Designator> {
+    const Designator* const found = copy_designator(designators);
+    return found == nullptr ? std::nullopt : std::optional(*found);
+  };
+  EXPECT_EQ(best({t10, relative_target_port_designator(1), eui, of_port, naa}), naa);
+  EXPECT_EQ(best({t10, long_naa, eui}), eui);
+  EXPECT_EQ(best({t10, of_port}), t10);
+  EXPECT_EQ(best({of_port, relative_target_port_designator(1), Designator{}}), std::nullopt);
+  EXPECT_EQ(best({}), std::nullopt);
+}
+
+TEST(Cscd, DesignatorsAreComparedWithWhatAUnitStates) {
+  const Designator sent = std::get<Designator>(decode_cscd(kNaa, kPosition)->unit);
+  Designator stated = naa_designator(0x39095312220551eb);
+  EXPECT_TRUE(same_unit(sent, stated));
+  stated.protocol = kProtocolIscsi;
+  EXPECT_TRUE(same_unit(sent, stated));
+  stated.association = Association::kTargetPort;
+  EXPECT_FALSE(same_unit(sent, stated));
+  EXPECT_FALSE(same_unit(sent, naa_designator(0x39095312220551ec)));
+  EXPECT_FALSE(same_unit(sent, eui64_designator(0x39095312220551eb)));
+  // One that was cut to fit is not what the unit is called, and what is longer is another.
+  Designator longer = sent;
+  longer.bytes.resize(kMostCscdDesignatorBytes);
+  Designator longest = longer;
+  longest.bytes.resize(kMostCscdDesignatorBytes + 1);
+  EXPECT_FALSE(same_unit(sent, longer));
+  EXPECT_FALSE(same_unit(longer, longest));
+  EXPECT_TRUE(same_unit(longer, longer));
 }
 
 TEST(Cscd, AnyBytesAreReadWithinTheirBoundsAndEncodeToTheSameValue) {
