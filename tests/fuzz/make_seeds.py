@@ -373,6 +373,7 @@ def copy_parameter_lists():
         yield name + "-units", begin + form(UNIT + ipv4 + ipv6 + service + rod, SEGMENT)
         yield name + "-segments", begin + form(UNIT, SEGMENT + offsets + inline + verify + register, b"inline")
         yield name + "-too-many", bytes([kind, 2]) + form(UNIT * 3, SEGMENT)
+        yield name + "-too-many-segments", bytes([kind, 2]) + form(UNIT, SEGMENT * 3)
         yield name + "-no-such-unit", begin + form(UNIT, SEGMENT[:4] + bytes([0, 0, 0, 1]) + SEGMENT[8:])
         yield name + "-no-identifier", bytes([kind, 1]) + form(UNIT, SEGMENT, list_id=0, flags=0x18)
     yield "populate", bytes([POPULATE, 4]) + with_data_length(struct.pack(">BBIIH", 2, 0, 60, 0x00800001, 0) +
