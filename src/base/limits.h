@@ -149,6 +149,15 @@ inline constexpr std::size_t kJournalBytes = 64u << 10;           // a journal
 inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;        // bytes a second: a limit of a copy
 inline constexpr std::uint64_t kMostCopyRate = std::uint64_t{1} << 40;  // the same
 
+// --- Third-party copies ---
+inline constexpr std::uint16_t kCopyCscds = 64;                   // CSCD descriptors of one parameter list
+inline constexpr std::uint16_t kCopySegments = 256;               // segment descriptors of one
+inline constexpr std::uint32_t kCopyDescriptorBytes = 16u << 10;  // all of them together
+inline constexpr std::uint8_t kCopies = 16;                       // copy operations of an I_T nexus under way
+inline constexpr std::size_t kCopyResults = 64;                   // of which results are kept, per I_T nexus
+inline constexpr unsigned kUnitCopyDepth = 8;                     // requests of such a copy under way
+inline constexpr std::chrono::milliseconds kCopyLook = 5ms;       // between two looks whether its command was aborted
+
 // --- The bus ---
 inline constexpr std::size_t kSysfsFileBytes = 4096;       // of a file in sysfs; longer ones are cut
 inline constexpr std::size_t kSysfsEntries = 64u << 10;    // names in one directory of sysfs

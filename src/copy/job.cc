@@ -128,7 +128,7 @@ io::Task<Result<void>> Job::copy(std::uint64_t from) {
   }
   if (!ending()) {
     phase_ = Phase::kFlushing;
-    done = co_await flush();
+    if (options_.flush) done = co_await flush();
     co_return done;
   }
   if (journal_) {

@@ -34,6 +34,7 @@ struct JobOptions {
   std::size_t request_bytes = limits::kCopyRequestBytes;     // a multiple of 4096, at most that
   std::uint64_t rate = 0;                                    // bytes a second; 0: no limit
   bool verify = false;                                       // read back and compare at the end
+  bool flush = true;                                         // bring the destination to stable storage at the end
   std::string journal = {};                                  // the file, for a copy that can go on later; empty: none
   io::Duration journal_interval = limits::kJournalInterval;  // between two entries
 };

@@ -152,7 +152,8 @@ void write(const RodReference& rod, ByteSpan out) {
 /// What is wrong with a descriptor of a type that is known.
 std::optional<Sense> check(ByteView list, std::size_t position) {
   const std::uint8_t type = list[0];
-  if (list[kTypeAndFlags] >> kLuIdTypeShift != 0) {
+  // Since SPC-4 the field means nothing where a designator names the unit.
+  if (type != kIdentificationCscd && list[kTypeAndFlags] >> kLuIdTypeShift != 0) {
     return invalid_field_in_parameter_list(position + kTypeAndFlags, kLuIdTypeBit);
   }
   if (type == kIdentificationCscd && list[kDesignatorLength] > kMostCscdDesignatorBytes) {

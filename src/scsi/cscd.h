@@ -110,7 +110,7 @@ void append_cscd(const Cscd& cscd, std::vector<std::uint8_t>& out);
 /// Reads the descriptor at the beginning of `list`, the rest of a CSCD descriptor list: at least kCscdBytes, and a
 /// multiple of them. `position` is where that is in the parameter list, for field pointers. Errors: ILLEGAL REQUEST
 /// with UNSUPPORTED TARGET DESCRIPTOR TYPE CODE; INVALID FIELD IN PARAMETER LIST for a designator that is too long, an
-/// LU ID TYPE that is no LUN, a missing extension.
+/// LU ID TYPE that is no LUN (where a designator names the unit it is ignored), a missing extension.
 std::expected<Cscd, Sense> decode_cscd(ByteView list, std::size_t position);
 
 }  // namespace peerlane::scsi

@@ -27,4 +27,7 @@ inline constexpr std::uint64_t kAtomic = limits::kMaxAtomicBytes;
 /// Commands that bring a parameter list and do little with it, seconds.
 inline constexpr std::uint32_t kParameterTimeout = 60;
 
+/// Third-party copies of what a parameter list can name, seconds.
+inline constexpr std::uint32_t kCopyTimeout = 600;
+
 }  // namespace peerlane::target::rows

@@ -6,6 +6,7 @@
 
 #include "scsi/sense_codes.h"
 #include "target/command_rows_blocks.h"
+#include "target/command_rows_copy.h"
 #include "target/command_rows_maintenance.h"
 #include "target/command_rows_medium.h"
 #include "target/command_rows_mode.h"
@@ -35,7 +36,7 @@ constexpr auto make_table(const CommandDescription (&... groups)[Sizes]) {
   return table;
 }
 constexpr auto kTable = make_table(rows::kPrimary, rows::kMaintenance, rows::kMode, rows::kBlocks, rows::kProvisioning,
-                                   rows::kMedium, rows::kReservation);
+                                   rows::kMedium, rows::kReservation, rows::kCopy);
 
 constexpr std::size_t kRows = kTable.size();
 constexpr std::uint8_t kNoRow = 0xff;

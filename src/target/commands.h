@@ -1,6 +1,7 @@
 // The handlers of the commands in target/command_table.cc, and what several of them share.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "io/buffer_pool.h"
 #include "io/task.h"
 #include "scsi/blocks.h"
+#include "scsi/designator.h"
 #include "target/command.h"
 #include "target/command_table.h"
 #include "target/logical_unit.h"
@@ -102,6 +104,17 @@ io::Task<Completion> reserve_unit(CommandContext context);
 io::Task<Completion> release_unit(CommandContext context);
 io::Task<Completion> persistent_reserve_in(CommandContext context);
 io::Task<Completion> persistent_reserve_out(CommandContext context);
+
+// --- commands_copy.cc: third-party copies ---
+io::Task<Completion> extended_copy(CommandContext context);
+Answer abort_copy_operation(const CommandContext& context, ByteSpan out);
+Answer receive_copy_status(const CommandContext& context, ByteSpan out);
+Answer receive_copy_operating_parameters(const CommandContext& context, ByteSpan out);
+Answer receive_copy_failure_details(const CommandContext& context, ByteSpan out);
+
+// --- commands_inquiry.cc ---
+/// The designators of a logical unit by itself, as page 83h has them and CSCD descriptors name it.
+std::array<scsi::Designator, 2> unit_designators(const UnitIdentity& identity);
 
 // --- commands_common.cc ---
 

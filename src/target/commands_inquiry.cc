@@ -29,6 +29,7 @@ Answer standard_inquiry(const CommandContext& context, ByteSpan out) {
   constexpr std::uint8_t kImplicitAndExplicit = 3;
   scsi::StandardInquiry data;
   data.normal_aca = true;
+  data.third_party_copy = context.nexus.view().copies() != nullptr;
   data.hierarchical_luns = true;
   data.target_port_groups = kImplicitAndExplicit;
   data.multiple_ports = context.unit.port_groups().size() > 1;
@@ -57,9 +58,10 @@ scsi::Designator port_name(const UnitIdentity& identity, std::uint16_t portal_gr
 std::size_t device_identification(const CommandContext& context, ByteSpan out) {
   const UnitIdentity& identity = context.unit.identity();
   const std::uint16_t portal_group = context.nexus.view().name().portal_group;
+  auto [naa, vendor] = unit_designators(identity);
   const std::array designators{
-      scsi::naa_designator(identity.naa),
-      scsi::t10_vendor_designator(kVendor, identity.serial),
+      std::move(naa),
+      std::move(vendor),
       scsi::relative_target_port_designator(portal_group),
       scsi::target_port_group_designator(portal_group),
       port_name(identity, portal_group),
@@ -159,6 +161,10 @@ std::size_t supported_pages(const CommandContext&, ByteSpan out) {
 }
 
 }  // namespace
+
+std::array<scsi::Designator, 2> unit_designators(const UnitIdentity& identity) {
+  return {scsi::naa_designator(identity.naa), scsi::t10_vendor_designator(kVendor, identity.serial)};
+}
 
 Answer inquiry(const CommandContext& context, ByteSpan out) {
   const ByteView cdb = context.cdb();

@@ -100,6 +100,10 @@ Result<void> LogicalUnit::load_state() {
   return loaded;
 }
 
+ItlNexus* NexusView::find(scsi::Lun) const {
+  return nullptr;
+}
+
 std::unique_ptr<ItlNexus> LogicalUnit::attach(NexusView& view) {
   std::unique_ptr<ItlNexus> nexus(new ItlNexus(*this, view, port_groups_.find(view.name().portal_group)));
   nexus->attentions().establish(scsi::sense_codes::kPowerOnOrReset);

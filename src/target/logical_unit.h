@@ -35,6 +35,8 @@
 
 namespace peerlane::target {
 
+class CopyManager;
+class ItlNexus;
 class LogicalUnit;
 class StateStore;
 
@@ -47,6 +49,10 @@ class NexusView {
   virtual std::span<const scsi::Lun> luns() const = 0;
   /// Clears a unit attention condition for this I_T nexus in all logical units.
   virtual void clear_attention(scsi::SenseCode code) = 0;
+  /// Its I_T_L nexus with the logical unit of a LUN; null if there is no such unit, or it has no way to others at all.
+  virtual ItlNexus* find(scsi::Lun lun) const;
+  /// Its copy manager; null if it has none, and then no third-party copy commands.
+  virtual CopyManager* copies() { return nullptr; }
 };
 
 /// An I_T_L nexus: what a logical unit keeps for each session. Made by LogicalUnit::attach, which must outlive it.

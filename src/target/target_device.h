@@ -20,6 +20,7 @@
 #include "scsi/lun.h"
 #include "scsi/sense.h"
 #include "target/command.h"
+#include "target/copy_manager.h"
 #include "target/logical_unit.h"
 
 namespace peerlane::target {
@@ -32,8 +33,8 @@ class Nexus final : public NexusView {
   std::span<const scsi::Lun> luns() const override { return luns_; }
   void clear_attention(scsi::SenseCode code) override;
 
-  /// The I_T_L nexus of a LUN; null if there is no such logical unit.
-  ItlNexus* find(scsi::Lun lun) const { return lun.value < units_.size() ? units_[lun.value].get() : nullptr; }
+  ItlNexus* find(scsi::Lun lun) const override { return lun.value < units_.size() ? units_[lun.value].get() : nullptr; }
+  CopyManager* copies() override { return &copies_; }
 
  private:
   friend class TargetDevice;
@@ -42,6 +43,7 @@ class Nexus final : public NexusView {
   const NexusName name_;
   std::vector<scsi::Lun> luns_;
   std::array<std::unique_ptr<ItlNexus>, limits::kLuns> units_;
+  CopyManager copies_;
 };
 
 /// Thread-safe once all logical units are added.

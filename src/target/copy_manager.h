@@ -1,0 +1,65 @@
+// The copy manager as one I_T nexus has it (SPC-4 §5.17): which copy operations it has asked for, how far they are, and
+// how they ended. List identifiers are those of the nexus; no other one sees them.
+//
+// Belongs to the nexus, and to its reactor.
+#pragma once
+
+#include <cstdint>
+#include <list>
+
+#include "base/limits.h"
+#include "copy/way.h"
+#include "scsi/copy_operating_parameters.h"
+#include "scsi/third_party_copy.h"
+#include "target/command.h"
+
+namespace peerlane::copy {
+class Job;
+}
+
+namespace peerlane::target {
+
+/// One copy operation, from its command's arrival until its results are forgotten.
+struct CopyOperation {
+  scsi::CopyForm form = scsi::CopyForm::kLid1;
+  std::uint32_t list_identifier = 0;
+  bool named = true;  // somebody may ask for it by its identifier
+
+  bool ended = false;
+  Completion completion;       // how, once it has ended
+  std::uint16_t segments = 0;  // that have been processed
+  std::uint64_t bytes = 0;     // that have been copied by them
+  copy::Job* job = nullptr;    // the segment that is going on
+  bool canceled = false;       // by COPY OPERATION ABORT
+  copy::Account account;       // which way the bytes went
+};
+
+class CopyManager {
+ public:
+  CopyManager() = default;
+  CopyManager(const CopyManager&) = delete;
+  CopyManager& operator=(const CopyManager&) = delete;
+
+  /// What it can do: stated by RECEIVE COPY OPERATING PARAMETERS, and what parameter lists are held to.
+  static const scsi::CopyOperatingParameters& parameters();
+
+  /// Whether a copy with this identifier goes on now.
+  bool in_use(scsi::CopyForm form, std::uint32_t list_identifier) const;
+
+  /// A new operation, which the caller ends. It takes the place of an earlier one with its identifier. Null: there are
+  /// limits::kCopies of this nexus already.
+  CopyOperation* begin(scsi::CopyForm form, std::uint32_t list_identifier, bool named);
+
+  /// It has ended. At most limits::kCopyResults results are kept, the newest.
+  void end(CopyOperation& operation, const Completion& completion);
+
+  /// The operation of that name, or null. Valid until the next begin() or end().
+  CopyOperation* find(scsi::CopyForm form, std::uint32_t list_identifier);
+
+  void forget(const CopyOperation& operation);
+
+ private:
+  std::list<CopyOperation> operations_;  // oldest first
+};
+
+}  // namespace peerlane::target

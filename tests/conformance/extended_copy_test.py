@@ -1,0 +1,263 @@
+#!/usr/bin/python3
+"""EXTENDED COPY between logical units: the data, and who may not ask for what."""
+
+import os
+import pathlib
+import struct
+import time
+import unittest
+
+import environment
+import reservations as pr
+from initiator import connect
+from server import Server
+
+ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
+BLOCK = 512
+SIZE = 4096  # blocks of each disk
+CHECK = 2
+COPY_ABORTED, ILLEGAL_REQUEST = 0x0A, 0x05
+ADDRESSED_UNIT = 0xFFFF
+ABORT_TASK, COMPLETE = 1, 0
+IN_PROGRESS, IN_FOREGROUND, TERMINATED = 0, 0x11, 0x60
+
+# Copies of which pieces of 1 MiB, eight at a time, take half a second.
+SLOW = """
+[service]
+threads = {threads}
+[[portal]]
+listen = "127.0.0.1:0"
+[[target]]
+[[target.lun]]
+disk = "ram:64M"
+[target.lun.delay]
+read_us = 500000
+[[target.lun]]
+disk = "ram:64M"
+"""
+
+
+def sense_of(result):
+    """Sense key and additional sense code of fixed or descriptor format."""
+    sense = result.sense
+    if sense[0] & 0x7F >= 0x72:
+        return sense[1] & 0xF, sense[2] << 8 | sense[3]
+    return sense[2] & 0xF, sense[12] << 8 | sense[13]
+
+
+def naa_of(session, lun):
+    """The NAA designator in page 83h."""
+    page = session.execute(struct.pack(">BBBHB", 0x12, 1, 0x83, 255, 0), lun=lun, read_length=255).data
+    at = 4
+    while at < len(page):
+        if page[at + 1] & 0x3F == 3:
+            return page[at + 4:at + 4 + page[at + 3]]
+        at += 4 + page[at + 3]
+    raise AssertionError("no NAA designator")
+
+
+def identification(designator, block=BLOCK):
+    """A CSCD descriptor E4h of a disk."""
+    return struct.pack(">BBHBBBB", 0xE4, 0, 0, 1, 3, 0, len(designator)) + designator.ljust(20, b"\0") + \
+        b"\0" + block.to_bytes(3, "big")
+
+
+def blocks_to_blocks(source, destination, count, source_lba, destination_lba):
+    return struct.pack(">BBHHHHHQQ", 0x02, 0x02, 0x18, source, destination, 0, count, source_lba, destination_lba)
+
+
+def lid1(cscds, segments, identifier=0, usage=3):
+    """The parameter list of LID1."""
+    targets, copies = b"".join(cscds), b"".join(segments)
+    return struct.pack(">BBHIII", identifier, usage << 3, len(targets), 0, len(copies), 0) + targets + copies
+
+
+def lid4(cscds, segments, identifier, immediate=False):
+    """The parameter list of LID4."""
+    targets, copies = b"".join(cscds), b"".join(segments)
+    return struct.pack(">BBH11xBBBHI18xHHH", 1, 0, 0x20, int(immediate), 0xFF, 0, 0x1C, identifier, len(targets),
+                       len(copies), 0) + targets + copies
+
+
+class ExtendedCopyTest(unittest.TestCase):
+    def setUp(self):
+        self.server = Server(f"ram:{SIZE * BLOCK}", f"ram:{SIZE * BLOCK}", f"ram:{SIZE * BLOCK}").start()
+        self.addCleanup(self.server.kill)
+        self.alice = self.log_in(ALICE)
+        self.data = os.urandom(1024 * BLOCK)
+        self.write(0, 0, self.data)
+        self.units = [identification(naa_of(self.alice, lun)) for lun in range(3)]
+
+    def tearDown(self):
+        self.server.stop()
+
+    def log_in(self, name):
+        session = connect(self.server, initiator=name)
+        for lun in range(3):
+            session.execute(bytes(6), lun=lun)
+        return session
+
+    def write(self, lun, lba, data):
+        cdb = struct.pack(">BBQIBB", 0x8A, 0, lba, len(data) // BLOCK, 0, 0)
+        self.assertEqual(0, self.alice.execute(cdb, lun=lun, data=data).status)
+
+    def read(self, lun, lba, count):
+        cdb = struct.pack(">BBQIBB", 0x88, 0, lba, count, 0, 0)
+        return self.alice.execute(cdb, lun=lun, read_length=count * BLOCK).data
+
+    def copy(self, parameters, session=None, lun=0):
+        cdb = struct.pack(">BB8xIxx", 0x83, 0, len(parameters))
+        return (session or self.alice).execute(cdb, lun=lun, data=parameters)
+
+    def status(self, identifier, session=None):
+        cdb = struct.pack(">BBB7xIxx", 0x84, 0, identifier, 12)
+        return (session or self.alice).execute(cdb, read_length=12)
+
+    def refused(self, result, key, code):
+        self.assertEqual((CHECK, (key, code)), (result.status, sense_of(result)))
+
+    def test_data_go_from_unit_to_unit(self):
+        segments = [blocks_to_blocks(0, 1, 600, 0, 100), blocks_to_blocks(0, 2, 424, 600, 3000),
+                    blocks_to_blocks(1, 2, 1, 100, 0)]
+        self.assertEqual(0, self.copy(lid1(self.units, segments, identifier=7, usage=0)).status)
+        self.assertEqual(self.data[:600 * BLOCK], self.read(1, 100, 600))
+        self.assertEqual(self.data[600 * BLOCK:], self.read(2, 3000, 424))
+        self.assertEqual(self.data[:BLOCK], self.read(2, 0, 1))
+        self.assertEqual(bytes(100 * BLOCK), self.read(1, 0, 100))
+        # Done, three segments, so many bytes.
+        data = self.status(7).data
+        self.assertEqual((1, 3, 0, 1025 * BLOCK), (data[4] & 0x7F, *struct.unpack(">HBI", data[5:12])))
+
+    def test_ranges_of_one_unit_may_overlap(self):
+        self.assertEqual(0, self.copy(lid1([], [blocks_to_blocks(ADDRESSED_UNIT, ADDRESSED_UNIT, 1000, 0, 10)])).status)
+        self.assertEqual(self.data[:1000 * BLOCK], self.read(0, 10, 1000))
+
+    def test_bytes_at_offsets(self):
+        self.write(1, 0, b"\xee" * 4 * BLOCK)
+        segment = struct.pack(">BBHHHIQQHH", 0x0A, 0, 0x1C, 0, 1, 1000, 2, 0, 17, 300)
+        self.assertEqual(0, self.copy(lid1(self.units, [segment])).status)
+        expected = bytearray(b"\xee" * 4 * BLOCK)
+        expected[300:1300] = self.data[2 * BLOCK + 17:2 * BLOCK + 1017]
+        self.assertEqual(bytes(expected), self.read(1, 0, 4))
+
+    def test_nothing_moves_if_one_segment_is_wrong(self):
+        good = blocks_to_blocks(0, 1, 10, 0, 0)
+        for wrong, code in ((blocks_to_blocks(0, 1, 10, SIZE - 9, 0), 0x0D02),
+                            (blocks_to_blocks(0, 1, 10, 0, SIZE - 9), 0x0D02),
+                            (blocks_to_blocks(0, 1, 10, 1 << 63, 0), 0x0D02),
+                            (blocks_to_blocks(0, 9, 10, 0, 0), 0x0804)):
+            self.refused(self.copy(lid1(self.units, [good, wrong])), COPY_ABORTED, code)
+        self.assertEqual(bytes(10 * BLOCK), self.read(1, 0, 10))
+
+    def test_units_of_nobody_and_of_others_are_not_found(self):
+        with Server(f"ram:{SIZE * BLOCK}", options=("--target-name", "iqn.2026-11.test:elsewhere")) as other:
+            foreign = naa_of(connect(other, initiator=ALICE), 0)
+        for designator in (foreign, bytes(8), b"\x33" * 16):
+            unknown = identification(designator)
+            self.refused(self.copy(lid1([self.units[0], unknown], [blocks_to_blocks(0, 1, 1, 0, 0)])), COPY_ABORTED,
+                         0x0D02)
+        wrong_blocks = identification(naa_of(self.alice, 1), block=4096)
+        self.refused(self.copy(lid1([self.units[0], wrong_blocks], [blocks_to_blocks(0, 1, 1, 0, 0)])), COPY_ABORTED,
+                     0x0D03)
+
+    def test_reservations_of_others_are_kept(self):
+        bob = self.log_in(BOB)
+        to_reserved = lid1(self.units, [blocks_to_blocks(0, 1, 10, 0, 0)])
+        from_reserved = lid1(self.units, [blocks_to_blocks(1, 2, 10, 0, 0)])
+        self.assertEqual(0, pr.reserve_out(bob, pr.REGISTER, action_key=0xB, lun=1).status)
+        for kind, readable in ((pr.WRITE_EXCLUSIVE, True), (pr.EXCLUSIVE_ACCESS, False)):
+            self.assertEqual(0, pr.reserve_out(bob, pr.RESERVE, key=0xB, kind=kind, lun=1).status)
+            self.refused(self.copy(to_reserved), COPY_ABORTED, 0x0D01)
+            if readable:
+                self.assertEqual(0, self.copy(from_reserved).status)
+            else:
+                self.refused(self.copy(from_reserved), COPY_ABORTED, 0x0D01)
+            self.assertEqual(0, self.copy(to_reserved, session=bob).status)
+            self.assertEqual(0, pr.reserve_out(bob, pr.RELEASE, key=0xB, kind=kind, lun=1).status)
+
+    def test_a_protected_unit_is_not_written(self):
+        with Server(f"ram:{SIZE * BLOCK}", options=("--read-only",)) as protected:
+            session = connect(protected, initiator=ALICE)
+            session.execute(bytes(6))
+            unit = identification(naa_of(session, 0))
+            self.refused(self.copy(lid1([unit], [blocks_to_blocks(0, 0, 10, 0, 100)]), session=session), COPY_ABORTED,
+                         0x2700)
+
+    def test_list_identifiers_belong_to_their_nexus(self):
+        self.assertEqual(0, self.copy(lid1(self.units, [blocks_to_blocks(0, 1, 10, 0, 0)], 5, 0)).status)
+        self.assertEqual(0, self.status(5).status)
+        self.refused(self.status(5, session=self.log_in(BOB)), ILLEGAL_REQUEST, 0x2400)
+        self.refused(self.status(6), ILLEGAL_REQUEST, 0x2400)
+
+
+class EndTest(unittest.TestCase):
+    """Copies that are ended before their time."""
+
+    def setUp(self):
+        directory = environment.scratch()
+        self.addCleanup(directory.cleanup)
+        config = pathlib.Path(directory.name) / "peerlane.toml"
+        config.write_text(SLOW.format(threads=environment.threads()), encoding="utf-8")
+        self.server = Server(config=config, luns=2).start()
+        self.addCleanup(self.server.kill)
+        self.session = connect(self.server, initiator=ALICE)
+        for lun in range(2):
+            self.session.execute(bytes(6), lun=lun)
+        self.session.write(0, os.urandom(4096) * 8192)
+        self.units = [identification(naa_of(self.session, lun)) for lun in range(2)]
+        self.segment = blocks_to_blocks(0, 1, 65535, 0, 0)
+
+    def tearDown(self):
+        self.server.stop()
+
+    def begin(self, service_action, parameters):
+        cdb = struct.pack(">BB8xIxx", 0x83, service_action, len(parameters))
+        task = self.session.start(cdb, data=parameters)
+        self.session.execute(bytes(6))
+        return task
+
+    def status_lid1(self):
+        return self.session.execute(struct.pack(">BBB7xIxx", 0x84, 0, 1, 12), read_length=12).data[4] & 0x7F
+
+    def status_lid4(self):
+        return self.session.execute(struct.pack(">BBI4xIxx", 0x84, 5, 0x10001, 255), read_length=255).data[5]
+
+    def copied(self):
+        """MiB at the destination that are not zeroes."""
+        return sum(any(self.session.read(at * 2048, 1, lun=1)) for at in range(32))
+
+    def test_abort_task(self):
+        task = self.begin(0, lid1(self.units, [self.segment], 1, 0))
+        self.assertEqual(IN_PROGRESS, self.status_lid1())
+        started = time.monotonic()
+        self.assertEqual(COMPLETE, self.session.manage(ABORT_TASK, task=task))
+        self.assertLess(time.monotonic() - started, environment.seconds(3))
+        after = self.copied()
+        self.assertLess(after, 32)
+        time.sleep(1)
+        self.assertEqual(after, self.copied())
+
+    def test_a_list_identifier_is_used_once_at_a_time(self):
+        first = self.begin(0, lid1(self.units, [self.segment], 1, 0))
+        second = lid1(self.units, [self.segment], 1, 0)
+        refused = self.session.execute(struct.pack(">BB8xIxx", 0x83, 0, len(second)), data=second)
+        self.assertEqual((CHECK, (ILLEGAL_REQUEST, 0x0016)), (refused.status, sense_of(refused)))
+        self.assertEqual(0, self.session.wait(first, environment.seconds(30)).status)
+        self.assertEqual(32, self.copied())
+
+    def test_the_background_is_not_offered(self):
+        parameters = lid4(self.units, [self.segment], 0x10001, immediate=True)
+        refused = self.session.execute(struct.pack(">BB8xIxx", 0x83, 1, len(parameters)), data=parameters)
+        self.assertEqual((CHECK, (ILLEGAL_REQUEST, 0x2600)), (refused.status, sense_of(refused)))
+
+    def test_copy_operation_abort(self):
+        task = self.begin(1, lid4(self.units, [self.segment], 0x10001))
+        self.assertEqual(IN_FOREGROUND, self.status_lid4())
+        self.assertEqual(0, self.session.execute(struct.pack(">BBI10x", 0x83, 0x1C, 0x10001)).status)
+        self.assertNotEqual(0, self.session.wait(task, environment.seconds(10)).status)
+        self.assertEqual(TERMINATED, self.status_lid4())
+        self.assertLess(self.copied(), 32)
+
+
+if __name__ == "__main__":
+    unittest.main()
