@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/units.h"
+
 namespace peerlane::pcie {
 namespace {
 
@@ -49,6 +51,21 @@ TripleVerdict judge_paths(const Topology& topology, const End& source, std::size
   return *worst;
 }
 
+/// Linux's memremap_compat_align() on x86-64, of which the size of a buffer must be a multiple.
+constexpr std::uint64_t kBufferUnit = 2u << 20;
+
+/// Why a controller memory buffer is none for peer-to-peer transfers; empty if it could be one.
+std::string flaw_of(const ControllerMemory& memory) {
+  if (!memory.read_data || !memory.write_data) {
+    return "is not for data of both reads and writes (CMBSZ.RDS, CMBSZ.WDS)";
+  }
+  if (memory.size % kBufferUnit != 0) {
+    return fmt::format("has {}, and Linux takes multiples of {} only", format_size(memory.size),
+                       format_size(kBufferUnit));
+  }
+  return {};
+}
+
 /// Why there is no peer memory although there may be some that Linux keeps to itself, or a controller memory buffer.
 void explain_no_memory(const Topology& topology, const Disks& disks, DiskPair& pair) {
   pair.reason = "no device of this machine offers peer memory";
@@ -62,15 +79,18 @@ void explain_no_memory(const Topology& topology, const Disks& disks, DiskPair& p
     pair.remedy = "Use Linux 6.2 or later.";
     return;
   }
+  std::string buffer;  // the first one, or one against which nothing speaks
   for (const Controller& controller : disks.controllers) {
     if (!controller.memory || controller.memory->size == 0) continue;
-    const bool for_data = controller.memory->read_data && controller.memory->write_data;
-    pair.reason += fmt::format("; the controller memory buffer of {} {}", controller.name,
-                               for_data ? "could be such, but Linux does not offer it"
-                                        : "is not for data of both reads and writes (CMBSZ.RDS, CMBSZ.WDS)");
-    if (for_data) pair.remedy = "Use a kernel with CONFIG_PCI_P2PDMA.";
-    return;
+    const std::string flaw = flaw_of(*controller.memory);
+    if (!flaw.empty() && !buffer.empty()) continue;
+    buffer = fmt::format("; the controller memory buffer of {} {}", controller.name,
+                         flaw.empty() ? "could be such, but Linux does not offer it" : flaw);
+    if (!flaw.empty()) continue;
+    pair.remedy = "Use a kernel with CONFIG_PCI_P2PDMA.";
+    break;
   }
+  pair.reason += buffer;
 }
 
 std::optional<std::uint64_t> host_bandwidth(const Topology& topology, const End& source, const End& destination) {

@@ -193,6 +193,10 @@ class VerdictTest(TopologyTest):
         self.assertIn("CMBSZ.RDS", self.copy(view, "nvme0n1", "nvme1n1")["reason"])
         view = json.loads(self.topology(self.machine(text.replace("0x400201", "0x400219")), "--json").stdout)
         self.assertIn("CONFIG_PCI_P2PDMA", self.copy(view, "nvme0n1", "nvme1n1")["remedy"])
+        view = json.loads(self.topology(self.machine(text.replace("0x400201", "0x121d")), "--json").stdout)
+        copy = self.copy(view, "nvme0n1", "nvme1n1")
+        self.assertIn("has 1 MiB, and Linux takes multiples of 2 MiB only", copy["reason"])
+        self.assertNotIn("CONFIG_PCI_P2PDMA", copy["remedy"])
 
 
 class PathTest(TopologyTest):
