@@ -401,7 +401,6 @@ class DirectTest(CopyTest):
     def check_clones(self, kind):
         place = self.mounted(kind)
         source = self.make(place / "source", (0, 5 * MIB), (20 * MIB, 4 * MIB + 5))
-        size = source.stat().st_size
         os.sync()
         free = os.statvfs(place).f_bfree
         self.assertEqual(9 * MIB + 5, self.ways(source, place / "whole").get("clone"))
@@ -419,7 +418,8 @@ class DirectTest(CopyTest):
         # Inside one file, and where offsets do not fit.
         self.assertEqual({"clone": MIB}, self.ways(source, source, "--length", MIB, "--destination-offset", 32 * MIB))
         self.assertEqual({"host memory": MIB}, self.ways(source, place / "odd", "--offset", 1, "--length", MIB))
-        self.assertEqual({"host memory": size}, self.ways(source, place / "written", "--sparse", "never"))
+        written = self.ways(source, place / "written", "--sparse", "never")
+        self.assertEqual({"host memory": source.stat().st_size}, written)
         self.refused(source, place / "old", "--only", "clone", "--length", 100, says="begins or ends inside a block")
         self.refused(source, self.destination, "--only", "clone", says="different file systems")
         self.assertFalse(self.destination.exists())
