@@ -47,7 +47,7 @@ void Session::connect() {
   }
   ++storm_.counts.logins;
   depth_ = 1 + below(kMostDepth);
-  logged_out_ = false;
+  logged_out_ = leaving_ = false;
   logged_in_ = Clock::now();
   next_event_ = logged_in_ + milliseconds(50 + below(2000));
 }
@@ -72,6 +72,7 @@ void Session::log_out() {
     pdu.cmd_sn = cmd_sn_;
     pdu.exp_stat_sn = exp_stat_sn();
     wire_->send(pdu);
+    leaving_ = true;
     const Clock::time_point session = logged_in_;
     while (!logged_out_ && logged_in_ == session) pump(kStepMilliseconds);
   }
@@ -84,7 +85,8 @@ void Session::log_out() {
 
 /// Sends and receives for a while.
 void Session::pump(int wait) {
-  answer_r2ts();
+  // What comes after a Logout request would be lost, and with it perhaps the answer.
+  if (!leaving_) answer_r2ts();
   const bool alive = wire_->exchange(wait);
   while (const auto pdu = wire_->next()) handle(*pdu);
   if (alive) {

@@ -108,6 +108,7 @@ class Session {
   std::unordered_map<std::uint32_t, Function> functions_;
   std::uint64_t reads_ = 0;  // that succeeded
   bool logged_out_ = false;
+  bool leaving_ = false;  // a logout has been asked for
   Clock::time_point logged_in_;
   Clock::time_point next_event_;
 };
