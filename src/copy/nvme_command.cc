@@ -23,7 +23,6 @@ constexpr std::size_t kIdentifyBytes = 4096;
 constexpr std::size_t kHostBehaviorBytes = 512;
 constexpr std::size_t kRangeBytes = 32;
 constexpr std::uint16_t kOncsCopy = 1u << 8;
-constexpr std::uint32_t kRangeBlocksLimit = 1u << 16;  // NLB is a zero's based word
 constexpr std::uint32_t kFormatOfOthers = 2;
 
 std::uint64_t address_of(const void* data) {
@@ -79,7 +78,7 @@ std::vector<SourceRange> cut(const CopyLimits& limits, std::uint32_t nsid, std::
 std::vector<std::uint8_t> encode(std::span<const SourceRange> ranges, bool other_namespace) {
   std::vector<std::uint8_t> data(ranges.size() * kRangeBytes);
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    assert(ranges[i].blocks >= 1 && ranges[i].blocks <= kRangeBlocksLimit);
+    assert(ranges[i].blocks >= 1 && ranges[i].blocks <= 1u << 16);  // NLB is a zero's based word
     const ByteSpan entry = ByteSpan(data).subspan(i * kRangeBytes, kRangeBytes);
     if (other_namespace) put_le32(entry, 0, ranges[i].nsid);
     put_le64(entry, 8, ranges[i].block);
