@@ -218,9 +218,9 @@ copy::End end_of(UnitDisk& disk, const ItlNexus& nexus) {
 /// Moves the bytes of one segment.
 io::Task<Result<void>> carry_out(Move move, CopyOperation& operation, const bool& aborted) {
   UnitDisk reading(*move.source, Use::kRead, aborted);
-  UnitDisk writing(*move.destination, Use::kWrite, aborted);
   // Inside one unit the engine has to see one disk.
   const bool inside = move.source == move.destination;
+  UnitDisk writing(*move.destination, inside ? Use::kBoth : Use::kWrite, aborted);
   copy::End source = end_of(inside ? writing : reading, *move.source);
   copy::End destination = end_of(writing, *move.destination);
   copy::PlanOptions options;

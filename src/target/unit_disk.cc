@@ -30,6 +30,8 @@ block::Capabilities UnitDisk::capabilities() const {
 io::Task<Result<void>> UnitDisk::enter(RangeLock::Pass& pass) {
   while (!pass.granted()) {
     if (ending_) co_return fail(ECANCELED);
+    // Who sanitizes waits for all that is under way, and with it for the other end of this copy.
+    if (unit().condition().sanitizing()) co_return fail(EIO, "the unit is being sanitized");
     co_await io::sleep(io::Reactor::current(), kLookAgain);
   }
   const ReservationClass needed = use_ == Use::kRead ? ReservationClass::kRead : ReservationClass::kWrite;

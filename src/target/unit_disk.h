@@ -18,7 +18,9 @@ namespace peerlane::target {
 
 class UnitDisk final : public block::Device {
  public:
-  enum class Use : std::uint8_t { kRead, kWrite };
+  /// kBoth: source and destination are one unit. It then has no backing(): a direct way would hold one pass of the unit
+  /// while it waits for another, and with an exclusive one between them wait for ever.
+  enum class Use : std::uint8_t { kRead, kWrite, kBoth };
 
   /// Borrows the nexus, and `ending`, which says that the copy is to end. All on the nexus's reactor.
   UnitDisk(ItlNexus& nexus, Use use, const bool& ending) : nexus_(nexus), use_(use), ending_(ending) {}
@@ -36,7 +38,9 @@ class UnitDisk final : public block::Device {
   io::Task<Result<std::vector<block::Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                           std::size_t most) override;
   Result<bool> refresh_size() override { return false; }
-  std::optional<block::Backing> backing() const override { return unit().device().backing(); }
+  std::optional<block::Backing> backing() const override {
+    return use_ == Use::kBoth ? std::nullopt : unit().device().backing();
+  }
   io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work) override;
 
  private:
