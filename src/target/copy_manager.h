@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <list>
+#include <string>
 
 #include "base/limits.h"
 #include "copy/way.h"
@@ -21,6 +22,7 @@ namespace peerlane::target {
 
 /// One copy operation, from its command's arrival until its results are forgotten.
 struct CopyOperation {
+  std::string initiator;  // who has asked for it, for the log
   scsi::CopyForm form = scsi::CopyForm::kLid1;
   std::uint32_t list_identifier = 0;
   bool named = true;  // somebody may ask for it by its identifier

@@ -173,6 +173,7 @@ io::Task<Completion> LogicalUnit::perform(ItlNexus& nexus, Command& command) {
 
 io::Task<void> LogicalUnit::reset(scsi::SenseCode code, const ItlNexus* requester) {
   const bool had_write_cache = write_cache();
+  resets_.fetch_add(1, std::memory_order_acq_rel);
   modes_.restore();
   set_started(true);
   reservations_.reset();

@@ -155,6 +155,9 @@ class LogicalUnit {
   void orphan_ended() { orphans_.fetch_sub(1, std::memory_order_acq_rel); }
   bool has_orphans() const { return orphans_.load(std::memory_order_acquire) != 0; }
 
+  /// How often it has been reset: what began before the last time is over.
+  unsigned resets() const { return resets_.load(std::memory_order_acquire); }
+
   /// Calls `visit(ItlNexus&)` for every nexus, none of which comes or goes meanwhile.
   template <typename Visit>
   void for_each_nexus(Visit&& visit) {
@@ -214,6 +217,7 @@ class LogicalUnit {
   const UnitIdentity identity_;
   std::atomic<std::uint64_t> blocks_;
   std::atomic<unsigned> orphans_{0};
+  std::atomic<unsigned> resets_{0};
   std::atomic<bool> started_{true};
   RangeLock ranges_;
   UnitCondition condition_;

@@ -1,0 +1,171 @@
+#include "target/copy_run.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "copy/job.h"
+#include "copy/plan.h"
+#include "io/event.h"
+#include "io/reactor.h"
+#include "scsi/extended_copy.h"
+#include "scsi/sense_codes.h"
+#include "target/commands.h"
+#include "target/unit_disk.h"
+
+namespace peerlane::target {
+namespace {
+
+namespace codes = scsi::sense_codes;
+using Use = UnitDisk::Use;
+
+/// Ends the job of an operation when the operation is to end.
+class EndWatch {
+ public:
+  EndWatch(const std::vector<CopyMove>& moves, CopyOperation& operation, const Command* command)
+      : operation_(operation), command_(command) {
+    for (const CopyMove& move : moves) {
+      watch(move.source);
+      watch(move.destination);
+    }
+  }
+
+  io::Task<void> run() {
+    const io::Gate::Pass inside(running_);
+    while (!stopped_) {
+      co_await io::sleep(io::Reactor::current(), limits::kCopyLook);
+      if (stopped_ || !must_end()) continue;
+      ending_ = true;
+      if (operation_.job != nullptr) operation_.job->cancel();
+    }
+  }
+  io::Task<void> stop() {
+    stopped_ = true;
+    co_await running_.drained();
+  }
+  const bool& ending() const { return ending_; }
+
+ private:
+  struct WatchedUnit {
+    const LogicalUnit* unit;
+    unsigned resets;
+  };
+
+  void watch(const CopyEnd& end) {
+    if (end.unit == nullptr) return;
+    const LogicalUnit* const unit = &end.unit->unit();
+    if (units_.empty() || units_.back().unit != unit) units_.push_back({unit, unit->resets()});
+  }
+
+  bool must_end() const {
+    if (operation_.canceled || (command_ != nullptr && command_->aborted())) return true;
+    return std::ranges::any_of(units_, [](const WatchedUnit& each) { return each.unit->resets() != each.resets; });
+  }
+
+  CopyOperation& operation_;
+  const Command* const command_;
+  std::vector<WatchedUnit> units_;
+  bool stopped_ = false;
+  bool ending_ = false;
+  io::Gate running_;
+};
+
+scsi::SenseCode failure_code(const Error& error) {
+  if (error.code == ENOSPC) return codes::kSpaceAllocationFailed;
+  return codes::kThirdPartyDeviceFailure;
+}
+
+/// The ends of a move as the copy engine takes them.
+class MoveEnds {
+ public:
+  MoveEnds(const CopyMove& move, const bool& ending) {
+    if (move.source.unit != nullptr && move.source.unit == move.destination.unit) {
+      // Inside one unit the engine has to see one disk.
+      destination_.emplace(*move.destination.unit, Use::kBoth, ending);
+    } else {
+      if (move.source.unit != nullptr) source_.emplace(*move.source.unit, Use::kRead, ending);
+      if (move.destination.unit != nullptr) destination_.emplace(*move.destination.unit, Use::kWrite, ending);
+    }
+    source = end_of(move.source, source_ ? source_ : destination_);
+    destination = end_of(move.destination, destination_);
+  }
+  MoveEnds(const MoveEnds&) = delete;
+  MoveEnds& operator=(const MoveEnds&) = delete;
+
+  copy::End source;
+  copy::End destination;
+
+ private:
+  static copy::End end_of(const CopyEnd& place, std::optional<UnitDisk>& unit) {
+    copy::End end;
+    end.device = place.unit != nullptr ? &*unit : place.disk.get();
+    end.name = place.unit != nullptr ? place.unit->unit().identity().serial : place.disk->identity().spec;
+    end.size = place.size();
+    return end;
+  }
+
+  std::optional<UnitDisk> source_;
+  std::optional<UnitDisk> destination_;
+};
+
+void add_account(CopyOperation& operation, const copy::Summary& summary) {
+  operation.bytes += summary.bytes;
+  for (const copy::Way way : copy::kAllWays) operation.account.add(way, summary.account.of(way));
+  operation.account.memory_bytes += summary.account.memory_bytes;
+}
+
+io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation, const bool& ending) {
+  const auto ends = std::make_unique<MoveEnds>(move, ending);
+  copy::PlanOptions options;
+  options.source_offset = move.from;
+  options.length = move.length;
+  options.destination_offset = move.to;
+  copy::End source = ends->source;
+  copy::End destination = ends->destination;
+  auto plan = co_await copy::plan(std::move(source), std::move(destination), options);
+  if (!plan) co_return std::unexpected(plan.error());
+  copy::JobOptions job_options;
+  job_options.depth = limits::kUnitCopyDepth;
+  job_options.flush = move.destination.unit == nullptr || must_reach_medium(move.destination.unit->unit(), false);
+  const auto job = std::make_unique<copy::Job>(std::move(*plan), job_options);
+  operation.job = job.get();
+  auto done = co_await job->run();
+  operation.job = nullptr;
+  add_account(operation, job->summary());
+  co_return done;
+}
+
+}  // namespace
+
+io::Task<Completion> run_copy(std::vector<CopyMove> moves, CopyOperation& operation, const Command* command) {
+  const std::vector<CopyMove> all(std::move(moves));
+  EndWatch watch(all, operation, command);
+  io::spawn(watch.run());
+  std::optional<scsi::Sense> failure;
+  for (std::size_t i = 0; i < all.size() && !failure; ++i) {
+    Result<void> done;
+    if (watch.ending()) {
+      done = fail(ECANCELED);
+    } else if (all[i].length != 0) {
+      done = co_await carry_out(all[i], operation, watch.ending());
+    }
+    if (done) {
+      operation.segments = static_cast<std::uint16_t>(all[i].segment + 1);
+    } else {
+      failure = scsi::copy_aborted(failure_code(done.error()), all[i].segment);
+      if (!watch.ending()) {
+        log::warning("a copy asked for by {} ends at segment {}: {}", operation.initiator, all[i].segment,
+                     done.error().text());
+      }
+    }
+  }
+  co_await watch.stop();
+  if (operation.canceled) co_return Completion{scsi::Status::kTaskAborted, std::nullopt};
+  co_return failure ? Completion::check(*failure) : Completion::good();
+}
+
+}  // namespace peerlane::target
