@@ -150,13 +150,24 @@ inline constexpr std::uint64_t kLeastCopyRate = 64u << 10;        // bytes a sec
 inline constexpr std::uint64_t kMostCopyRate = std::uint64_t{1} << 40;  // the same
 
 // --- Third-party copies ---
-inline constexpr std::uint16_t kCopyCscds = 64;                   // CSCD descriptors of one parameter list
-inline constexpr std::uint16_t kCopySegments = 256;               // segment descriptors of one
-inline constexpr std::uint32_t kCopyDescriptorBytes = 16u << 10;  // all of them together
-inline constexpr std::uint8_t kCopies = 16;                       // copy operations of an I_T nexus under way
-inline constexpr std::size_t kCopyResults = 64;                   // of which results are kept, per I_T nexus
-inline constexpr unsigned kUnitCopyDepth = 8;                     // requests of such a copy under way
-inline constexpr std::chrono::milliseconds kCopyLook = 5ms;       // between two looks whether its command was aborted
+inline constexpr std::uint16_t kCopyCscds = 64;                    // CSCD descriptors of one parameter list
+inline constexpr std::uint16_t kCopySegments = 256;                // segment descriptors of one
+inline constexpr std::uint32_t kCopyDescriptorBytes = 16u << 10;   // all of them together
+inline constexpr std::uint8_t kCopies = 16;                        // copy operations of an I_T nexus under way
+inline constexpr std::size_t kCopyResults = 64;                    // of which results are kept, per I_T nexus
+inline constexpr unsigned kUnitCopyDepth = 8;                      // requests of such a copy under way
+inline constexpr std::chrono::milliseconds kCopyLook = 5ms;        // between two looks whether its command was aborted
+inline constexpr std::chrono::milliseconds kCopyPassWait = 200ms;  // of a direct way, for other commands' blocks
+inline constexpr std::size_t kTokens = 256;                        // ROD tokens of a target
+inline constexpr std::size_t kInitiatorTokens = 64;                // of these, asked for by one initiator
+inline constexpr std::uint16_t kTokenRanges = 256;                 // range descriptors of one token, or of its use
+inline constexpr std::uint64_t kTokenBytes = std::uint64_t{4} << 30;  // what one stands for, or one use writes
+inline constexpr std::uint64_t kOptimalTokenBytes = 256u << 20;       // what initiators are told to ask for
+inline constexpr std::uint64_t kTokenCheckBytes = 64u << 20;          // between two looks whether it is still good
+inline constexpr std::chrono::seconds kTokenInactivity = 60s;         // INACTIVITY TIMEOUT if nothing else is asked for
+inline constexpr std::chrono::seconds kMostTokenInactivity = 600s;    //
+inline constexpr std::chrono::seconds kTokenMemory = 600s;            // of why a token has ended
+inline constexpr std::chrono::seconds kTokenLifetime = 3600s;         // from its making
 
 // --- The bus ---
 inline constexpr std::size_t kSysfsFileBytes = 4096;       // of a file in sysfs; longer ones are cut

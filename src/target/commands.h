@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string>
 
@@ -12,12 +13,16 @@
 #include "io/buffer_pool.h"
 #include "io/task.h"
 #include "scsi/blocks.h"
+#include "scsi/copy_results.h"
 #include "scsi/designator.h"
+#include "scsi/third_party_copy.h"
 #include "target/command.h"
 #include "target/command_table.h"
 #include "target/logical_unit.h"
 
 namespace peerlane::target {
+
+struct CopyOperation;
 
 // --- commands_primary.cc: any SCSI device (SPC-4) ---
 Answer test_unit_ready(const CommandContext& context, ByteSpan out);
@@ -111,6 +116,16 @@ Answer abort_copy_operation(const CommandContext& context, ByteSpan out);
 Answer receive_copy_status(const CommandContext& context, ByteSpan out);
 Answer receive_copy_operating_parameters(const CommandContext& context, ByteSpan out);
 Answer receive_copy_failure_details(const CommandContext& context, ByteSpan out);
+/// The operation of its nexus that a CDB names. Errors: INVALID FIELD IN CDB if there is none.
+std::expected<CopyOperation*, scsi::Sense> named_operation(const CommandContext& context, scsi::CopyForm form);
+/// What RECEIVE COPY STATUS(LID4) and its kin tell of an operation, in the sense format of `unit`.
+scsi::CopyStatus copy_status(const LogicalUnit& unit, const CopyOperation& operation);
+
+// --- commands_token.cc: third-party copies with ROD tokens ---
+io::Task<Completion> populate_token(CommandContext context);
+io::Task<Completion> write_using_token(CommandContext context);
+Answer receive_rod_token_information(const CommandContext& context, ByteSpan out);
+io::Task<Completion> report_all_rod_tokens(CommandContext context);
 
 // --- commands_inquiry.cc ---
 /// The designators of a logical unit by itself, as page 83h has them and CSCD descriptors name it.

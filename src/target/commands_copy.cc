@@ -22,11 +22,6 @@ namespace {
 namespace codes = scsi::sense_codes;
 
 constexpr scsi::CdbField kListLength{10, 4};
-constexpr std::size_t kImmediateByte = 15;  // IMMED, in the parameter list of LID4
-constexpr std::uint8_t kImmediateBit = 0;
-
-template <typename T>
-using Checked = std::expected<T, scsi::Sense>;
 
 }  // namespace
 
@@ -43,9 +38,6 @@ io::Task<Completion> extended_copy(CommandContext context) {
   const auto list = scsi::decode_extended_copy(form, received.bytes->bytes(), CopyManager::parameters());
   if (!list) co_return Completion::check(list.error());
   received.bytes.reset();
-  if (list->immediate) {
-    co_return Completion::check(scsi::invalid_field_in_parameter_list(kImmediateByte, kImmediateBit));
-  }
   auto moves = co_await resolve_copy(context.nexus, *list);
   if (!moves) co_return Completion::check(moves.error());
   const bool named = list->usage != scsi::ListIdUsage::kNone;
@@ -55,15 +47,12 @@ io::Task<Completion> extended_copy(CommandContext context) {
   CopyOperation* const operation = copies->begin(form, list->list_identifier, named);
   if (operation == nullptr) co_return Completion::check(scsi::copy_aborted(codes::kInsufficientResources, 0));
   operation->initiator = context.nexus.view().name().initiator;
-  auto completion = co_await run_copy(std::move(*moves), *operation, &context.command);
-  copies->end(*operation, completion);
+  operation->service_action = *context.description.service_action;
+  auto completion = co_await run_command(*copies, std::move(*moves), *operation, context.command, list->immediate);
   co_return completion;
 }
 
-namespace {
-
-/// The operation that a CDB names, or why there is none.
-Checked<CopyOperation*> named_operation(const CommandContext& context, scsi::CopyForm form) {
+std::expected<CopyOperation*, scsi::Sense> named_operation(const CommandContext& context, scsi::CopyForm form) {
   CopyManager* const copies = context.nexus.view().copies();
   if (copies == nullptr) return std::unexpected(scsi::illegal_request(codes::kInvalidOperationCode));
   const auto cdb = scsi::decode_copy_cdb(context.cdb());
@@ -71,6 +60,8 @@ Checked<CopyOperation*> named_operation(const CommandContext& context, scsi::Cop
   if (found == nullptr) return std::unexpected(scsi::invalid_field_in_cdb(2));
   return found;
 }
+
+namespace {
 
 Answer put(const std::vector<std::uint8_t>& data, ByteSpan out) {
   const std::size_t size = std::min(data.size(), out.size());
@@ -103,25 +94,29 @@ std::vector<std::uint8_t> status_lid1(const CopyOperation& operation) {
   return scsi::encode_copy_status(status);
 }
 
-std::vector<std::uint8_t> status_lid4(const CommandContext& context, const CopyOperation& operation) {
+}  // namespace
+
+scsi::CopyStatus copy_status(const LogicalUnit& unit, const CopyOperation& operation) {
   using enum scsi::CopyOperationStatus;
   scsi::CopyStatus status;
-  status.status = operation.canceled  ? kTerminated
-                  : !operation.ended  ? kInForeground
-                  : failed(operation) ? kFailed
-                                      : kDone;
-  status.count = bytes_so_far(operation);
+  status.service_action = static_cast<std::uint8_t>(operation.service_action);
+  status.status = operation.canceled     ? kTerminated
+                  : failed(operation)    ? kFailed
+                  : operation.ended      ? operation.success
+                  : operation.background ? kInBackground
+                                         : kInForeground;
+  const std::uint64_t bytes = bytes_so_far(operation);
+  if (operation.block != 0) status.units = scsi::TransferUnits::kBlocks;
+  status.count = operation.block != 0 ? bytes / operation.block : bytes;
   status.segments = operation.segments;
-  status.operations = static_cast<std::uint16_t>(status.count >> 20 | operation.segments);
+  status.operations = static_cast<std::uint16_t>(bytes >> 20 | operation.segments);
   if (operation.ended) {
     status.update_delay = scsi::kUpdateDelayEnded;
     status.completion = static_cast<std::uint8_t>(operation.completion.status);
-    status.sense = sense_bytes(context.unit, operation.completion);
+    status.sense = sense_bytes(unit, operation.completion);
   }
-  return scsi::encode_copy_status(status);
+  return status;
 }
-
-}  // namespace
 
 Answer abort_copy_operation(const CommandContext& context, ByteSpan) {
   const auto operation = named_operation(context, scsi::CopyForm::kLid4);
@@ -134,7 +129,7 @@ Answer receive_copy_status(const CommandContext& context, ByteSpan out) {
   const bool lid1 = context.description.service_action == scsi::kReceiveCopyStatusLid1;
   const auto operation = named_operation(context, lid1 ? scsi::CopyForm::kLid1 : scsi::CopyForm::kLid4);
   if (!operation) return std::unexpected(operation.error());
-  return put(lid1 ? status_lid1(**operation) : status_lid4(context, **operation), out);
+  return put(lid1 ? status_lid1(**operation) : scsi::encode_copy_status(copy_status(context.unit, **operation)), out);
 }
 
 Answer receive_copy_operating_parameters(const CommandContext& context, ByteSpan out) {

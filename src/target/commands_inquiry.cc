@@ -13,6 +13,7 @@
 #include "scsi/sense_codes.h"
 #include "scsi/vpd.h"
 #include "target/commands.h"
+#include "target/copy_manager.h"
 
 namespace peerlane::target {
 namespace {
@@ -135,6 +136,10 @@ std::size_t logical_block_provisioning(const CommandContext& context, ByteSpan o
   return scsi::encode_logical_block_provisioning(kDisk, page, out);
 }
 
+std::size_t third_party_copy(const CommandContext& context, ByteSpan out) {
+  return scsi::encode_third_party_copy(kDisk, CopyManager::page(context.unit.block_size()), out);
+}
+
 struct PageRow {
   scsi::VpdPage page;
   std::size_t (*encode)(const CommandContext& context, ByteSpan out);
@@ -147,6 +152,7 @@ constexpr std::array kPages{
     PageRow{scsi::VpdPage::kExtendedInquiry, extended_inquiry},
     PageRow{scsi::VpdPage::kModePagePolicy, mode_page_policy},
     PageRow{scsi::VpdPage::kScsiPorts, scsi_ports},
+    PageRow{scsi::VpdPage::kThirdPartyCopy, third_party_copy},
     PageRow{scsi::VpdPage::kBlockLimits, block_limits},
     PageRow{scsi::VpdPage::kBlockDeviceCharacteristics, block_device_characteristics},
     PageRow{scsi::VpdPage::kLogicalBlockProvisioning, logical_block_provisioning},

@@ -91,7 +91,7 @@ TEST_F(PrimaryTest, EveryPageThatIsListedCanBeReadAndIsThatPage) {
   start();
   const auto pages = scsi::decode_supported_pages(vpd(0));
   ASSERT_TRUE(pages);
-  EXPECT_EQ(pages->size(), 9u);
+  EXPECT_EQ(pages->size(), 10u);
   EXPECT_TRUE(std::ranges::is_sorted(*pages));
   for (const scsi::VpdPage page : *pages) {
     const auto data = vpd(static_cast<unsigned>(page));

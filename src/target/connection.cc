@@ -82,6 +82,7 @@ io::Task<void> Connection::serve() {
   timer_.disarm();
   close("");
   co_await session_->abort_tasks(nullptr);
+  co_await session_->end_copies(io::TimePoint::max());
   co_await functions_.drained();
   co_await session_->drained();
   co_await out_.drain();
@@ -358,7 +359,10 @@ io::Task<Connection::Next> Connection::on_logout() {
     answer.response = iscsi::LogoutResult::kCidNotFound;
   }
   const bool ends = answer.response == iscsi::LogoutResult::kSuccess;
-  if (ends) co_await session_->abort_tasks(nullptr);
+  if (ends) {
+    co_await session_->abort_tasks(nullptr);
+    co_await session_->end_copies(executor_.now() + limits::kAbortGrace);
+  }
   out_.push(number(answer, true));
   if (!ends) co_return Next::kGoOn;
   co_await out_.drain();

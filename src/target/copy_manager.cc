@@ -4,6 +4,7 @@
 
 #include "scsi/copy_segment.h"
 #include "scsi/cscd.h"
+#include "target/command_table.h"
 
 namespace peerlane::target {
 
@@ -25,6 +26,57 @@ const scsi::CopyOperatingParameters& CopyManager::parameters() {
       .descriptor_types = {scsi::kBlockToBlock, scsi::kVerifyCscd, scsi::kBlockOffsetToBlockOffset,
                            scsi::kIdentificationCscd}};
   return kParameters;
+}
+
+scsi::TokenLimits CopyManager::token_limits(std::uint32_t block_size) {
+  return {.max_ranges = limits::kTokenRanges,
+          .max_inactivity = limits::kMostTokenInactivity.count(),
+          .default_inactivity = limits::kTokenInactivity.count(),
+          .max_blocks = limits::kTokenBytes / block_size,
+          .optimal_blocks = limits::kOptimalTokenBytes / block_size};
+}
+
+scsi::ThirdPartyCopyPage CopyManager::page(std::uint32_t block_size) {
+  using enum scsi::OperationCode;
+  const scsi::CopyOperatingParameters& own = parameters();
+  scsi::ThirdPartyCopyPage page;
+  page.token_limits = token_limits(block_size);
+  for (const scsi::OperationCode operation : {kThirdPartyCopyOut, kThirdPartyCopyIn}) {
+    scsi::SupportedCopyCommand& command = page.commands.emplace_back();
+    command.operation_code = static_cast<std::uint8_t>(operation);
+    for (const CommandDescription& row : command_table()) {
+      if (row.operation != operation) continue;
+      command.service_actions.push_back(static_cast<std::uint8_t>(*row.service_action));
+    }
+  }
+  page.parameters = {.max_cscds = own.max_cscds,
+                     .max_segments = own.max_segments,
+                     .max_descriptor_bytes = own.max_descriptor_bytes,
+                     .max_inline_bytes = own.max_inline_bytes};
+  page.descriptor_types = own.descriptor_types;
+  page.cscd_ids = {scsi::kAddressedUnit};
+  page.token_features = scsi::RodTokenFeatures{.remote_tokens = 0,
+                                               .min_lifetime = limits::kTokenLifetime.count(),
+                                               .max_lifetime = limits::kTokenLifetime.count(),
+                                               .max_inactivity = limits::kMostTokenInactivity.count(),
+                                               .optimal_granularity = 0,
+                                               .max_bytes = limits::kTokenBytes,
+                                               .optimal_bytes = limits::kOptimalTokenBytes,
+                                               .optimal_bytes_to_token = limits::kOptimalTokenBytes,
+                                               .optimal_bytes_from_token = limits::kOptimalTokenBytes};
+  const auto rod = [](scsi::RodType type, bool out, std::uint16_t preference) {
+    return scsi::SupportedRod{
+        .type = type, .internal = false, .token_in = true, .token_out = out, .preference = preference};
+  };
+  page.rods = {rod(scsi::RodType::kPointInTime, true, 2), rod(scsi::RodType::kPointInTimeVulnerable, true, 1),
+               rod(scsi::RodType::kPointInTimePersistent, true, 3), rod(scsi::RodType::kPointInTimeAny, true, 4),
+               rod(scsi::RodType::kBlockZero, false, 5)};
+  page.general = {.total_copies = own.total_copies,
+                  .identified_copies = own.concurrent_copies,
+                  .max_segment_bytes = 0,
+                  .data_granularity = own.data_granularity,
+                  .inline_granularity = 0};
+  return page;
 }
 
 bool CopyManager::in_use(scsi::CopyForm form, std::uint32_t list_identifier) const {
@@ -53,6 +105,7 @@ void CopyManager::end(CopyOperation& operation, const Completion& completion) {
   operation.ended = true;
   operation.completion = completion;
   operation.job = nullptr;
+  operation.rod = nullptr;
   if (!operation.named) {
     forget(operation);
     return;
@@ -72,6 +125,10 @@ CopyOperation* CopyManager::find(scsi::CopyForm form, std::uint32_t list_identif
     return operation.named && operation.form == form && operation.list_identifier == list_identifier;
   });
   return found == operations_.end() ? nullptr : &*found;
+}
+
+void CopyManager::cancel_all() {
+  for (CopyOperation& operation : operations_) operation.canceled = operation.canceled || !operation.ended;
 }
 
 void CopyManager::forget(const CopyOperation& operation) {

@@ -6,13 +6,19 @@
 
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <string>
 
 #include "base/limits.h"
 #include "copy/way.h"
+#include "io/event.h"
 #include "scsi/copy_operating_parameters.h"
+#include "scsi/copy_results.h"
+#include "scsi/rod_token.h"
 #include "scsi/third_party_copy.h"
+#include "scsi/third_party_copy_page.h"
 #include "target/command.h"
+#include "target/token_store.h"
 
 namespace peerlane::copy {
 class Job;
@@ -22,18 +28,25 @@ namespace peerlane::target {
 
 /// One copy operation, from its command's arrival until its results are forgotten.
 struct CopyOperation {
-  std::string initiator;  // who has asked for it, for the log
+  std::string initiator;                                   // who has asked for it, for the log
+  std::uint16_t service_action = scsi::kExtendedCopyLid4;  // of its command
   scsi::CopyForm form = scsi::CopyForm::kLid1;
   std::uint32_t list_identifier = 0;
   bool named = true;  // somebody may ask for it by its identifier
 
+  bool background = false;  // IMMED: its command has had its status
   bool ended = false;
-  Completion completion;       // how, once it has ended
-  std::uint16_t segments = 0;  // that have been processed
-  std::uint64_t bytes = 0;     // that have been copied by them
-  copy::Job* job = nullptr;    // the segment that is going on
-  bool canceled = false;       // by COPY OPERATION ABORT
-  copy::Account account;       // which way the bytes went
+  Completion completion;                                                 // how, once it has ended
+  scsi::CopyOperationStatus success = scsi::CopyOperationStatus::kDone;  // what that is called if it was well
+  std::uint16_t segments = 0;                                            // that have been processed
+  std::uint64_t bytes = 0;                                               // that have been copied by them
+  copy::Job* job = nullptr;                                              // the segment that is going on
+  bool canceled = false;    // by COPY OPERATION ABORT, or the end of the session
+  copy::Account account;    // which way the bytes went
+  std::uint32_t block = 0;  // bytes: what TRANSFER COUNT is in units of; 0: of one byte
+
+  RodPointer rod;                            // whose data it writes, until it has ended
+  std::optional<scsi::RodTokenBytes> token;  // that it has made
 };
 
 class CopyManager {
@@ -44,6 +57,9 @@ class CopyManager {
 
   /// What it can do: stated by RECEIVE COPY OPERATING PARAMETERS, and what parameter lists are held to.
   static const scsi::CopyOperatingParameters& parameters();
+  /// The same of tokens, and all of it in page 8Fh, for blocks of so many bytes.
+  static scsi::TokenLimits token_limits(std::uint32_t block_size);
+  static scsi::ThirdPartyCopyPage page(std::uint32_t block_size);
 
   /// Whether a copy with this identifier goes on now.
   bool in_use(scsi::CopyForm form, std::uint32_t list_identifier) const;
@@ -60,8 +76,14 @@ class CopyManager {
 
   void forget(const CopyOperation& operation);
 
+  /// The session ends, and with it all that goes on: cancelled here, each ends soon. What goes on in background has a
+  /// pass of the gate.
+  void cancel_all();
+  io::Gate& background() { return background_; }
+
  private:
   std::list<CopyOperation> operations_;  // oldest first
+  io::Gate background_;
 };
 
 }  // namespace peerlane::target

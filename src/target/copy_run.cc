@@ -23,7 +23,8 @@ namespace {
 namespace codes = scsi::sense_codes;
 using Use = UnitDisk::Use;
 
-/// Ends the job of an operation when the operation is to end.
+/// Ends the job of an operation when the operation is to end. If the disks do not let go of it in time, its writes are
+/// orphans of the units that they go to.
 class EndWatch {
  public:
   EndWatch(const std::vector<CopyMove>& moves, CopyOperation& operation, const Command* command)
@@ -31,6 +32,9 @@ class EndWatch {
     for (const CopyMove& move : moves) {
       watch(move.source);
       watch(move.destination);
+      if (move.destination.unit == nullptr) continue;
+      LogicalUnit* const unit = &move.destination.unit->unit();
+      if (std::ranges::find(written_, unit) == written_.end()) written_.push_back(unit);
     }
   }
 
@@ -38,14 +42,19 @@ class EndWatch {
     const io::Gate::Pass inside(running_);
     while (!stopped_) {
       co_await io::sleep(io::Reactor::current(), limits::kCopyLook);
-      if (stopped_ || !must_end()) continue;
+      if (stopped_ || (!ending_ && !must_end())) continue;
+      if (!ending_) ended_at_ = io::Reactor::current().now();
       ending_ = true;
       if (operation_.job != nullptr) operation_.job->cancel();
+      if (!orphaned_ && io::Reactor::current().now() - ended_at_ > limits::kAbortGrace / 2) orphan();
     }
   }
   io::Task<void> stop() {
     stopped_ = true;
     co_await running_.drained();
+    if (orphaned_) {
+      for (LogicalUnit* const unit : written_) unit->orphan_ended();
+    }
   }
   const bool& ending() const { return ending_; }
 
@@ -61,6 +70,11 @@ class EndWatch {
     if (units_.empty() || units_.back().unit != unit) units_.push_back({unit, unit->resets()});
   }
 
+  void orphan() {
+    orphaned_ = true;
+    for (LogicalUnit* const unit : written_) unit->orphan_begins();
+  }
+
   bool must_end() const {
     if (operation_.canceled || (command_ != nullptr && command_->aborted())) return true;
     return std::ranges::any_of(units_, [](const WatchedUnit& each) { return each.unit->resets() != each.resets; });
@@ -69,6 +83,9 @@ class EndWatch {
   CopyOperation& operation_;
   const Command* const command_;
   std::vector<WatchedUnit> units_;
+  std::vector<LogicalUnit*> written_;
+  io::TimePoint ended_at_;
+  bool orphaned_ = false;
   bool stopped_ = false;
   bool ending_ = false;
   io::Gate running_;
@@ -76,6 +93,7 @@ class EndWatch {
 
 scsi::SenseCode failure_code(const Error& error) {
   if (error.code == ENOSPC) return codes::kSpaceAllocationFailed;
+  if (error.code == ESTALE) return codes::kTokenRevoked;
   return codes::kThirdPartyDeviceFailure;
 }
 
@@ -135,6 +153,8 @@ io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation,
   operation.job = job.get();
   auto done = co_await job->run();
   operation.job = nullptr;
+  // What was read from data that had changed by then is not what the token stands for.
+  if (operation.rod && operation.rod->ended()) co_return fail(ESTALE, "the token's data have changed");
   add_account(operation, job->summary());
   co_return done;
 }
@@ -166,6 +186,28 @@ io::Task<Completion> run_copy(std::vector<CopyMove> moves, CopyOperation& operat
   co_await watch.stop();
   if (operation.canceled) co_return Completion{scsi::Status::kTaskAborted, std::nullopt};
   co_return failure ? Completion::check(*failure) : Completion::good();
+}
+
+namespace {
+
+io::Task<void> run_in_background(CopyManager& copies, std::vector<CopyMove> moves, CopyOperation& operation) {
+  const io::Gate::Pass pass(copies.background());
+  auto completion = co_await run_copy(std::move(moves), operation, nullptr);
+  copies.end(operation, completion);
+}
+
+}  // namespace
+
+io::Task<Completion> run_command(CopyManager& copies, std::vector<CopyMove> moves, CopyOperation& operation,
+                                 const Command& command, bool immediate) {
+  if (immediate) {
+    operation.background = true;
+    io::spawn(run_in_background(copies, std::move(moves), operation));
+    co_return Completion::good();
+  }
+  auto completion = co_await run_copy(std::move(moves), operation, &command);
+  copies.end(operation, completion);
+  co_return completion;
 }
 
 }  // namespace peerlane::target

@@ -18,4 +18,9 @@ namespace peerlane::target {
 /// COPY ABORTED with the segment at which it ended; TASK ABORTED after a cancellation.
 io::Task<Completion> run_copy(std::vector<CopyMove> moves, CopyOperation& operation, const Command* command);
 
+/// The same for an operation of `copies` and its command: the completion is what the command ends with, now if
+/// `immediate` (the copy goes on in background), or else when the copy has ended. The operation is ended in any case.
+io::Task<Completion> run_command(CopyManager& copies, std::vector<CopyMove> moves, CopyOperation& operation,
+                                 const Command& command, bool immediate);
+
 }  // namespace peerlane::target

@@ -73,7 +73,7 @@ ItlNexus::~ItlNexus() {
 }
 
 LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUnitOptions& options)
-    : device_(std::move(device)),
+    : device_(std::make_unique<WatchedDevice>(std::move(device), changes_)),
       capabilities_(device_->capabilities()),
       block_size_(device_->geometry().logical_block_size),
       physical_block_size_(options.physical_block_size != 0 ? options.physical_block_size

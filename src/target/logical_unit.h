@@ -18,6 +18,7 @@
 #include "scsi/lun.h"
 #include "scsi/sense.h"
 #include "target/background.h"
+#include "target/change_watch.h"
 #include "target/command.h"
 #include "target/io_statistics.h"
 #include "target/mode_parameters.h"
@@ -39,6 +40,7 @@ class CopyManager;
 class ItlNexus;
 class LogicalUnit;
 class StateStore;
+class TokenStore;
 
 /// What commands may see of the target device around their logical unit, as one I_T nexus is allowed to see it.
 class NexusView {
@@ -53,6 +55,8 @@ class NexusView {
   virtual ItlNexus* find(scsi::Lun lun) const;
   /// Its copy manager; null if it has none, and then no third-party copy commands.
   virtual CopyManager* copies() { return nullptr; }
+  /// The tokens of the target device; there if the copy manager is.
+  virtual TokenStore* tokens() { return nullptr; }
 };
 
 /// An I_T_L nexus: what a logical unit keeps for each session. Made by LogicalUnit::attach, which must outlive it.
@@ -197,6 +201,8 @@ class LogicalUnit {
   /// Accesses to the device have a pass of this, in bytes of the device.
   RangeLock& ranges() { return ranges_; }
   UnitCondition& condition() { return condition_; }
+  /// Sees all that is written to the device.
+  ChangeWatch& changes() { return changes_; }
   SanitizeRecord& sanitize_record() { return sanitize_record_; }
   /// What goes on after the status of its command; has ended before the unit goes.
   Background& background() { return background_; }
@@ -209,6 +215,7 @@ class LogicalUnit {
   io::Task<Completion> perform_in_turn(ItlNexus& nexus, Command& command);
   IoTotals all_statistics() const;  // with the lock held
 
+  ChangeWatch changes_;
   const std::unique_ptr<block::Device> device_;
   const block::Capabilities capabilities_;
   const std::uint32_t block_size_;

@@ -144,8 +144,9 @@ LoginResult<LoginTerms> Service::find_target(const LoginQuery& query) const {
   return LoginTerms{node.declaration.alias, authentications_[static_cast<std::size_t>(at - nodes_.begin())]};
 }
 
-void Service::check_sizes() {
+void Service::look_after_disks() {
   for (const auto& node : nodes_) {
+    node->device.tokens().purge(TokenStore::Clock::now());
     for (const scsi::Lun lun : node->device.luns()) {
       LogicalUnit& unit = node->device.unit(lun);
       const auto changed = unit.check_size();

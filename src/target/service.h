@@ -37,8 +37,8 @@ class Service final : public ConnectionHost {
   /// Connections that have not finished their login.
   std::atomic<unsigned>& logins_pending() { return logins_pending_; }
 
-  /// Looks whether disks have grown, and has the initiators told.
-  void check_sizes();
+  /// Looks whether disks have grown, and has the initiators told; lets go of tokens that have ended.
+  void look_after_disks();
 
   /// Closes all disks, after all commands have ended: what they hold in memory reaches stable storage.
   io::Task<void> close_disks();

@@ -162,6 +162,20 @@ void Session::orphan(IscsiTask& task) {
 io::Task<void> Session::terminate(std::string why) {
   if (connection_ != nullptr) connection_->close(std::move(why));
   co_await abort_tasks(nullptr);
+  co_await end_copies(executor_.now() + limits::kAbortGrace);
+}
+
+bool Session::idle() const {
+  return gate_.inside() == 0 && (nexus_ == nullptr || nexus_->copies()->background().inside() == 0);
+}
+
+io::Task<void> Session::end_copies(io::TimePoint deadline) {
+  const io::Gate::Pass pass(gate_);
+  if (nexus_ == nullptr) co_return;
+  nexus_->copies()->cancel_all();
+  while (nexus_->copies()->background().inside() != 0 && executor_.now() < deadline) {
+    co_await io::sleep(executor_, limits::kCopyLook);
+  }
 }
 
 }  // namespace peerlane::target

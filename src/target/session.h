@@ -94,8 +94,11 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Held by whatever works on the session's behalf: tasks, task management functions.
   io::Gate& gate() { return gate_; }
   /// Whether all of that has ended; waits until it has.
-  bool idle() const { return gate_.inside() == 0; }
+  bool idle() const;
   auto drained() { return gate_.drained(); }
+
+  /// Cancels the third-party copies that go on in background, and waits for their end; at most until `deadline`.
+  io::Task<void> end_copies(io::TimePoint deadline);
 
   /// For session continuation (RFC 7143 §6.3.6): what the next connection of this session goes on with.
   std::unique_ptr<Nexus> give_up_nexus() { return std::move(nexus_); }

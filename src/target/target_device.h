@@ -22,6 +22,7 @@
 #include "target/command.h"
 #include "target/copy_manager.h"
 #include "target/logical_unit.h"
+#include "target/token_store.h"
 
 namespace peerlane::target {
 
@@ -35,15 +36,17 @@ class Nexus final : public NexusView {
 
   ItlNexus* find(scsi::Lun lun) const override { return lun.value < units_.size() ? units_[lun.value].get() : nullptr; }
   CopyManager* copies() override { return &copies_; }
+  TokenStore* tokens() override { return &tokens_; }
 
  private:
   friend class TargetDevice;
-  explicit Nexus(NexusName name) : name_(std::move(name)) {}
+  Nexus(NexusName name, TokenStore& tokens) : name_(std::move(name)), tokens_(tokens) {}
 
   const NexusName name_;
   std::vector<scsi::Lun> luns_;
   std::array<std::unique_ptr<ItlNexus>, limits::kLuns> units_;
   CopyManager copies_;
+  TokenStore& tokens_;
 };
 
 /// Thread-safe once all logical units are added.
@@ -75,10 +78,13 @@ class TargetDevice {
   std::span<const scsi::Lun> luns() const { return luns_; }
   LogicalUnit& unit(scsi::Lun lun) const { return *units_[lun.value]; }
 
+  TokenStore& tokens() { return tokens_; }
+
  private:
   const std::string name_;
   std::vector<scsi::Lun> luns_;
   std::array<std::unique_ptr<LogicalUnit>, limits::kLuns> units_;
+  TokenStore tokens_;  // watches the units
 };
 
 }  // namespace peerlane::target

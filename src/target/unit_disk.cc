@@ -27,9 +27,13 @@ block::Capabilities UnitDisk::capabilities() const {
 }
 
 /// Waits until the range may be accessed, and looks whether the nexus may still do so.
-io::Task<Result<void>> UnitDisk::enter(RangeLock::Pass& pass) {
+io::Task<Result<void>> UnitDisk::enter(RangeLock::Pass& pass, std::optional<io::Duration> patience) {
+  const io::TimePoint began = io::Reactor::current().now();
   while (!pass.granted()) {
     if (ending_) co_return fail(ECANCELED);
+    if (patience && io::Reactor::current().now() - began > *patience) {
+      co_return fail(ENOTSUP, "other commands hold these blocks");
+    }
     // Who sanitizes waits for all that is under way, and with it for the other end of this copy.
     if (unit().condition().sanitizing()) co_return fail(EIO, "the unit is being sanitized");
     co_await io::sleep(io::Reactor::current(), kLookAgain);
@@ -79,8 +83,9 @@ io::Task<Result<std::vector<block::Extent>>> UnitDisk::allocation(std::uint64_t 
 
 io::Task<Result<void>> UnitDisk::around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work) {
   RangeLock::Pass pass(unit().ranges(), RangeLock::Mode::kShared, offset, length);
-  auto entered = co_await enter(pass);
+  auto entered = co_await enter(pass, limits::kCopyPassWait);
   if (!entered) co_return entered;
+  if (use_ != Use::kRead) unit().changes().note(offset, length);
   auto done = co_await unit().device().around(offset, length, std::move(work));
   co_return done;
 }

@@ -3,7 +3,8 @@
 //
 // Each access has a pass of the unit's range lock, and is refused with EACCES once reservations forbid it to the nexus,
 // with EIO while the unit is being sanitized. Accesses that wait for a range end with ECANCELED when the copy is to
-// end.
+// end. Direct ways hold a pass of one unit while they wait for one of another: so that no two of them wait for each
+// other, they wait limits::kCopyPassWait only, and then have ENOTSUP: the bytes go by host memory.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ class UnitDisk final : public block::Device {
 
  private:
   LogicalUnit& unit() const { return nexus_.unit(); }
-  io::Task<Result<void>> enter(RangeLock::Pass& pass);
+  io::Task<Result<void>> enter(RangeLock::Pass& pass, std::optional<io::Duration> patience = std::nullopt);
 
   ItlNexus& nexus_;
   const Use use_;

@@ -91,7 +91,7 @@ io::Task<void> Worker::accept_all(io::Listener& listener, std::uint16_t portal_g
 void Worker::watch_sizes() {
   reactor_->post([this] {
     size_timer_ = std::make_unique<io::Timer>(*reactor_, [this] {
-      service_.check_sizes();
+      service_.look_after_disks();
       size_timer_->arm_after(limits::kGrowthPoll);
     });
     size_timer_->arm_after(limits::kGrowthPoll);

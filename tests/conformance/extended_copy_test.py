@@ -9,17 +9,15 @@ import unittest
 
 import environment
 import reservations as pr
+from copies import (ADDRESSED_UNIT, BLOCK, CHECK, COPY_ABORTED, FAILED, ILLEGAL_REQUEST, IN_BACKGROUND, IN_FOREGROUND,
+                    TERMINATED, blocks_to_blocks, identification, lid1, lid4, naa_of, sense_of)
 from initiator import connect
 from server import Server
 
 ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
-BLOCK = 512
 SIZE = 4096  # blocks of each disk
-CHECK = 2
-COPY_ABORTED, ILLEGAL_REQUEST = 0x0A, 0x05
-ADDRESSED_UNIT = 0xFFFF
-ABORT_TASK, COMPLETE = 1, 0
-IN_PROGRESS, IN_FOREGROUND, TERMINATED = 0, 0x11, 0x60
+ABORT_TASK, LOGICAL_UNIT_RESET, COMPLETE = 1, 5, 0
+IN_PROGRESS, DONE = 0, 1  # COPY COMMAND STATUS
 
 # Copies of which pieces of 1 MiB, eight at a time, take half a second.
 SLOW = """
@@ -35,48 +33,6 @@ read_us = 500000
 [[target.lun]]
 disk = "ram:64M"
 """
-
-
-def sense_of(result):
-    """Sense key and additional sense code of fixed or descriptor format."""
-    sense = result.sense
-    if sense[0] & 0x7F >= 0x72:
-        return sense[1] & 0xF, sense[2] << 8 | sense[3]
-    return sense[2] & 0xF, sense[12] << 8 | sense[13]
-
-
-def naa_of(session, lun):
-    """The NAA designator in page 83h."""
-    page = session.execute(struct.pack(">BBBHB", 0x12, 1, 0x83, 255, 0), lun=lun, read_length=255).data
-    at = 4
-    while at < len(page):
-        if page[at + 1] & 0x3F == 3:
-            return page[at + 4:at + 4 + page[at + 3]]
-        at += 4 + page[at + 3]
-    raise AssertionError("no NAA designator")
-
-
-def identification(designator, block=BLOCK):
-    """A CSCD descriptor E4h of a disk."""
-    return struct.pack(">BBHBBBB", 0xE4, 0, 0, 1, 3, 0, len(designator)) + designator.ljust(20, b"\0") + \
-        b"\0" + block.to_bytes(3, "big")
-
-
-def blocks_to_blocks(source, destination, count, source_lba, destination_lba):
-    return struct.pack(">BBHHHHHQQ", 0x02, 0x02, 0x18, source, destination, 0, count, source_lba, destination_lba)
-
-
-def lid1(cscds, segments, identifier=0, usage=3):
-    """The parameter list of LID1."""
-    targets, copies = b"".join(cscds), b"".join(segments)
-    return struct.pack(">BBHIII", identifier, usage << 3, len(targets), 0, len(copies), 0) + targets + copies
-
-
-def lid4(cscds, segments, identifier, immediate=False):
-    """The parameter list of LID4."""
-    targets, copies = b"".join(cscds), b"".join(segments)
-    return struct.pack(">BBH11xBBBHI18xHHH", 1, 0, 0x20, int(immediate), 0xFF, 0, 0x1C, identifier, len(targets),
-                       len(copies), 0) + targets + copies
 
 
 class ExtendedCopyTest(unittest.TestCase):
@@ -245,10 +201,50 @@ class EndTest(unittest.TestCase):
         self.assertEqual(0, self.session.wait(first, environment.seconds(30)).status)
         self.assertEqual(32, self.copied())
 
-    def test_the_background_is_not_offered(self):
+    def begin_in_background(self):
         parameters = lid4(self.units, [self.segment], 0x10001, immediate=True)
-        refused = self.session.execute(struct.pack(">BB8xIxx", 0x83, 1, len(parameters)), data=parameters)
-        self.assertEqual((CHECK, (ILLEGAL_REQUEST, 0x2600)), (refused.status, sense_of(refused)))
+        started = time.monotonic()
+        result = self.session.execute(struct.pack(">BB8xIxx", 0x83, 1, len(parameters)), data=parameters)
+        self.assertEqual(0, result.status)
+        self.assertLess(time.monotonic() - started, environment.seconds(0.4))
+        self.assertEqual(IN_BACKGROUND, self.status_lid4())
+
+    def wait_for_the_end(self):
+        deadline = time.monotonic() + environment.seconds(30)
+        while self.status_lid4() == IN_BACKGROUND and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return self.status_lid4()
+
+    def test_in_the_background(self):
+        self.begin_in_background()
+        self.assertEqual(DONE, self.wait_for_the_end())
+        self.assertEqual(32, self.copied())
+
+    def test_copy_operation_abort_in_the_background(self):
+        self.begin_in_background()
+        self.assertEqual(0, self.session.execute(struct.pack(">BBI10x", 0x83, 0x1C, 0x10001)).status)
+        self.assertEqual(TERMINATED, self.wait_for_the_end())
+        self.assertLess(self.copied(), 32)
+
+    def test_the_background_ends_with_its_session(self):
+        self.begin_in_background()
+        self.session.logout()
+        self.session = connect(self.server, initiator=ALICE)
+        for lun in range(2):
+            self.session.execute(bytes(6), lun=lun)
+        after = self.copied()
+        self.assertLess(after, 32)
+        time.sleep(1)
+        self.assertEqual(after, self.copied())
+
+    def test_a_reset_of_either_unit_ends_a_copy(self):
+        for lun in (1, 0):
+            self.begin_in_background()
+            self.session.manage(LOGICAL_UNIT_RESET, lun=lun)
+            self.session.execute(bytes(6))
+            self.session.execute(bytes(6), lun=1)
+            self.assertEqual(FAILED, self.wait_for_the_end())
+            self.assertLess(self.copied(), 32)
 
     def test_copy_operation_abort(self):
         task = self.begin(1, lid4(self.units, [self.segment], 0x10001))
