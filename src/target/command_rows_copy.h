@@ -1,5 +1,5 @@
-// Rows of target/command_table.h: third-party copies (SPC-4 §6.3 to §6.5, §6.22 to §6.25, §6.28, §6.31; SBC-3 §5.7, §5.45).
-// For target/command_table.cc alone.
+// Rows of target/command_table.h: third-party copies (SPC-4 §6.3 to §6.5, §6.22 to §6.25, §6.28, §6.31; SBC-3 §5.7,
+// §5.45). For target/command_table.cc alone.
 //
 // What a copy does to the units that it reads and writes is checked for each of them by itself; the rows are about the
 // unit that the command is sent to.

@@ -9,15 +9,15 @@ import unittest
 
 import environment
 import reservations as pr
-from copies import (ADDRESSED_UNIT, BLOCK, CHECK, COPY_ABORTED, FAILED, ILLEGAL_REQUEST, IN_BACKGROUND, IN_FOREGROUND,
-                    TERMINATED, blocks_to_blocks, identification, lid1, lid4, naa_of, sense_of)
+from extended_copy import (ADDRESSED_UNIT, BLOCK, CHECK, COPY_ABORTED, DONE, FAILED, ILLEGAL_REQUEST, IN_PROGRESS,
+                           blocks_to_blocks, identification, lid1, lid4, naa_of, sense_of)
 from initiator import connect
 from server import Server
+from tokens import IN_BACKGROUND, IN_FOREGROUND, TERMINATED
 
 ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
 SIZE = 4096  # blocks of each disk
 ABORT_TASK, LOGICAL_UNIT_RESET, COMPLETE = 1, 5, 0
-IN_PROGRESS, DONE = 0, 1  # COPY COMMAND STATUS
 
 # Copies of which pieces of 1 MiB, eight at a time, take half a second.
 SLOW = """

@@ -10,11 +10,11 @@ import unittest
 
 import environment
 import reservations as pr
-from copies import (ANY, BLOCK, CHECK, COPY_ABORTED, DONE, DONE_PARTLY_USED, DONE_RESIDUAL, ILLEGAL_REQUEST,
-                    IN_BACKGROUND, PERSISTENT, POINT_IN_TIME, TERMINATED, VULNERABLE, ZERO_TOKEN, populate_token, sense_of,
-                    token_information, write_using_token)
+from extended_copy import BLOCK, CHECK, COPY_ABORTED, ILLEGAL_REQUEST, sense_of
 from initiator import connect
 from server import Server
+from tokens import (ANY, DONE, DONE_PARTLY_USED, DONE_RESIDUAL, FAILED, IN_BACKGROUND, PERSISTENT, POINT_IN_TIME,
+                    TERMINATED, VULNERABLE, ZERO_TOKEN, populate_token, token_information, write_using_token)
 
 ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
 SIZE = 4096  # blocks of each disk
@@ -317,7 +317,7 @@ disk = "ram:64M"
         self.begin()
         self.alice.write(65535, bytes(BLOCK))
         information = self.end()
-        self.assertEqual((2, 0), (information.status, information.count))
+        self.assertEqual((FAILED, 0), (information.status, information.count))
 
 
 for inherited in [name for name in vars(TokenTest) if name.startswith("test_")]:

@@ -1,58 +1,12 @@
-"""Third-party copies as initiators ask for them: parameter lists, CDBs, what is answered (SPC-4, SBC-3)."""
+"""ROD tokens as initiators ask for them and use them (SPC-4 §5.17.6, SBC-3 §5.7, §5.45)."""
 
 import struct
 
-BLOCK = 512
-CHECK = 2
-ABORTED_COMMAND, COPY_ABORTED, ILLEGAL_REQUEST = 0x0B, 0x0A, 0x05
-ADDRESSED_UNIT = 0xFFFF
 # COPY OPERATION STATUS
 DONE, FAILED, DONE_PARTLY_USED, DONE_RESIDUAL, IN_FOREGROUND, IN_BACKGROUND, TERMINATED = 1, 2, 3, 4, 0x11, 0x12, 0x60
-# ROD types
+# ROD TYPE
 POINT_IN_TIME, VULNERABLE, PERSISTENT, ANY = 0x800000, 0x800001, 0x800002, 0x80FFFF
 ZERO_TOKEN = struct.pack(">IHH", 0xFFFF0001, 0, 0x1F8).ljust(512, b"\0")
-
-
-def sense_of(result):
-    """Sense key and additional sense code of fixed or descriptor format."""
-    sense = result.sense
-    if sense[0] & 0x7F >= 0x72:
-        return sense[1] & 0xF, sense[2] << 8 | sense[3]
-    return sense[2] & 0xF, sense[12] << 8 | sense[13]
-
-
-def naa_of(session, lun):
-    """The NAA designator in page 83h."""
-    page = session.execute(struct.pack(">BBBHB", 0x12, 1, 0x83, 255, 0), lun=lun, read_length=255).data
-    at = 4
-    while at < len(page):
-        if page[at + 1] & 0x3F == 3:
-            return page[at + 4:at + 4 + page[at + 3]]
-        at += 4 + page[at + 3]
-    raise AssertionError("no NAA designator")
-
-
-def identification(designator, block=BLOCK):
-    """A CSCD descriptor E4h of a disk."""
-    return struct.pack(">BBHBBBB", 0xE4, 0, 0, 1, 3, 0, len(designator)) + designator.ljust(20, b"\0") + \
-        b"\0" + block.to_bytes(3, "big")
-
-
-def blocks_to_blocks(source, destination, count, source_lba, destination_lba):
-    return struct.pack(">BBHHHHHQQ", 0x02, 0x02, 0x18, source, destination, 0, count, source_lba, destination_lba)
-
-
-def lid1(cscds, segments, identifier=0, usage=3):
-    """The parameter list of LID1."""
-    targets, copies = b"".join(cscds), b"".join(segments)
-    return struct.pack(">BBHIII", identifier, usage << 3, len(targets), 0, len(copies), 0) + targets + copies
-
-
-def lid4(cscds, segments, identifier, immediate=False):
-    """The parameter list of LID4."""
-    targets, copies = b"".join(cscds), b"".join(segments)
-    return struct.pack(">BBH11xBBBHI18xHHH", 1, 0, 0x20, int(immediate), 0xFF, 0, 0x1C, identifier, len(targets),
-                       len(copies), 0) + targets + copies
 
 
 def ranges_of(ranges):
