@@ -169,6 +169,17 @@ inline constexpr std::chrono::seconds kMostTokenInactivity = 600s;    //
 inline constexpr std::chrono::seconds kTokenMemory = 600s;            // of why a token has ended
 inline constexpr std::chrono::seconds kTokenLifetime = 3600s;         // from its making
 
+// --- Third-party copies as who asks for them sees them ---
+inline constexpr std::size_t kCopyLogTextBytes = 240;               // a text in the log page about copies
+inline constexpr std::size_t kCopyLogWays = 16;                     // ways in it
+inline constexpr unsigned kCopyForecasts = 4;                       // units of which one LOG SENSE tells how they go
+inline constexpr std::uint64_t kThirdPartyBytes = 64u << 20;        // that a target is asked at a time to copy
+inline constexpr unsigned kThirdPartyDepth = 4;                     // such requests under way, per copy
+inline constexpr unsigned kThirdPartyRefusals = 4;                  // after so many no more are made, per copy
+inline constexpr unsigned kThirdPartyTries = 3;                     // of one whose connection is lost
+inline constexpr std::chrono::seconds kThirdPartyTimeout = 300s;    // one without an answer is aborted
+inline constexpr std::chrono::milliseconds kThirdPartyAsk = 500ms;  // between two questions how far one is
+
 // --- The bus ---
 inline constexpr std::size_t kSysfsFileBytes = 4096;       // of a file in sysfs; longer ones are cut
 inline constexpr std::size_t kSysfsEntries = 64u << 10;    // names in one directory of sysfs

@@ -27,6 +27,8 @@
 
 namespace peerlane::block {
 
+class CopyOffload;
+
 /// What a device can do by itself, beyond reading and writing.
 struct Capabilities {
   bool read_only = false;
@@ -120,6 +122,10 @@ class Device {
 
   /// What it is made of, if that is one file or block device of this host; nothing otherwise.
   virtual std::optional<Backing> backing() const;
+
+  /// Its storage, if that may copy by itself (block/copy_offload.h); null otherwise. Borrowed: it is there as long as
+  /// the device. Whoever has it copy does so within around(), as with backing().
+  virtual CopyOffload* copy_offload() { return nullptr; }
 
   // --- What only filters do something about: they keep data of the device that they wrap ---
 

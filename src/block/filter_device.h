@@ -37,6 +37,7 @@ class FilterDevice : public Device {
   Result<Space> space() const override { return inner_->space(); }
   Result<bool> refresh_size() override { return inner_->refresh_size(); }
   std::optional<Backing> backing() const override { return inner_->backing(); }
+  CopyOffload* copy_offload() override { return inner_->copy_offload(); }
 
   io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work) override {
     return inner_->around(offset, length, std::move(work));

@@ -63,7 +63,7 @@ inline constexpr CommandDescription kPrimary[] = {
      .reservation = ReservationClass::kUnreserved,
      .access = AccessNeed::kStandby,
      .allocation_length = {7, 2},
-     .answer = log_sense,
+     .work = log_sense,
      .usage = {0x4d, 0x00, 0xff, 0xff, 0x00, 0xff, 0xff, 0xff, 0xff, 0x00}},
 };
 

@@ -51,7 +51,7 @@ io::Task<Completion> mode_select_6(CommandContext context);
 io::Task<Completion> mode_select_10(CommandContext context);
 
 // --- commands_log.cc ---
-Answer log_sense(const CommandContext& context, ByteSpan out);
+io::Task<Completion> log_sense(CommandContext context);
 Answer log_select(const CommandContext& context, ByteSpan out);
 
 // --- commands_port_groups.cc ---

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 
+#include "base/limits.h"
+#include "scsi/copy_log_page.h"
 #include "scsi/log_page.h"
 #include "scsi/sense_codes.h"
 #include "target/commands.h"
+#include "target/copy_forecast.h"
 
 namespace peerlane::target {
 namespace {
@@ -76,6 +81,11 @@ void put_provisioning(const CommandContext& context, scsi::LogPageControl, scsi:
   add(kUsed, space->used, kDedicated);
 }
 
+/// Third-party copies to this unit: those that have been.
+void put_copies(const CommandContext& context, scsi::LogPageControl control, scsi::LogPageWriter& page) {
+  if (control == scsi::LogPageControl::kCumulative) scsi::put_copy_log(context.unit.copy_tally().log(), page);
+}
+
 struct PageRow {
   scsi::LogPageCode code;
   void (*put)(const CommandContext& context, scsi::LogPageControl control, scsi::LogPageWriter& page);  // null: a list
@@ -88,6 +98,7 @@ constexpr std::array kPages{
     PageRow{scsi::kProvisioningLogPage, put_provisioning, true},
     PageRow{scsi::kStatisticsLogPage, put_statistics},
     PageRow{scsi::kInformationalExceptionsLogPage, put_exceptions},
+    PageRow{scsi::kCopyLogPage, put_copies},
 };
 
 bool offers_page(const LogicalUnit& unit, const PageRow& row) {
@@ -116,7 +127,10 @@ std::expected<const PageRow*, scsi::Sense> find_page(const CommandContext& conte
 
 }  // namespace
 
-Answer log_sense(const CommandContext& context, ByteSpan out) {
+namespace {
+
+/// A page of what is known already.
+Answer put_page(const CommandContext& context, ByteSpan out) {
   const ByteView cdb = context.cdb();
   const auto row = find_page(context);
   if (!row) return std::unexpected(row.error());
@@ -137,6 +151,44 @@ Answer log_sense(const CommandContext& context, ByteSpan out) {
     return std::unexpected(scsi::invalid_field_in_cdb(kParameterPointer));
   }
   return size;
+}
+
+bool asks_for_forecasts(ByteView cdb) {
+  return page_code(cdb) == scsi::kCopyLogPage && page_control(cdb) == scsi::LogPageControl::kCumulative &&
+         get_be16(cdb, kParameterPointer) >= scsi::kCopyForecasts;
+}
+
+/// Third-party copies that might be: from units that the nexus has, beginning with the one that is asked for.
+io::Task<std::size_t> put_forecasts(CommandContext context, ByteSpan out) {
+  const std::uint16_t first = get_be16(context.cdb(), kParameterPointer);
+  scsi::LogPageWriter page(scsi::kCopyLogPage, first, out);
+  NexusView& view = context.nexus.view();
+  unsigned told = 0;
+  for (const scsi::Lun lun : view.luns()) {
+    if (scsi::kCopyForecasts + lun.value < first) continue;
+    ItlNexus* const source = view.find(lun);
+    if (source == nullptr || source == &context.nexus) continue;
+    if (told++ == limits::kCopyForecasts || context.command.aborted()) break;
+    const auto forecast = co_await forecast_copy(*source, context.nexus);
+    scsi::put_copy_forecast(lun, forecast, page);
+  }
+  co_return page.finish();
+}
+
+}  // namespace
+
+io::Task<Completion> log_sense(CommandContext context) {
+  std::optional<io::Buffer> buffer = co_await context.command.allocate(kAnswerBytes);
+  if (!buffer) co_return Completion::good();
+  Answer size;
+  if (asks_for_forecasts(context.cdb())) {
+    size = co_await put_forecasts(context, buffer->bytes());
+  } else {
+    size = put_page(context, buffer->bytes());
+  }
+  if (!size) co_return Completion::check(size.error());
+  send_answer(context.command, context.description, std::move(*buffer), *size);
+  co_return Completion::good();
 }
 
 /// There is nothing to be sent, but counters can be set to 0: with PCR, or by asking for the default cumulative values.

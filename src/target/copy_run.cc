@@ -156,6 +156,7 @@ io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation,
   // What was read from data that had changed by then is not what the token stands for.
   if (operation.rod && operation.rod->ended()) co_return fail(ESTALE, "the token's data have changed");
   add_account(operation, job->summary());
+  if (move.destination.unit != nullptr) move.destination.unit->unit().copy_tally().add(job->summary());
   co_return done;
 }
 

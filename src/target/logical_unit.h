@@ -20,6 +20,7 @@
 #include "target/background.h"
 #include "target/change_watch.h"
 #include "target/command.h"
+#include "target/copy_tally.h"
 #include "target/io_statistics.h"
 #include "target/mode_parameters.h"
 #include "target/nexus_name.h"
@@ -177,6 +178,8 @@ class LogicalUnit {
   ModeParameters& modes() { return modes_; }
   const ModeParameters& modes() const { return modes_; }
   const PortGroups& port_groups() const { return port_groups_; }
+  /// What third-party copies have brought here.
+  CopyTally& copy_tally() { return copy_tally_; }
   UnitInformation& information() { return information_; }
   UnitTimestamp& timestamp() { return timestamp_; }
   /// Whether there is a place for what must survive a restart.
@@ -232,6 +235,7 @@ class LogicalUnit {
   Background background_;
   ModeParameters modes_;
   PortGroups port_groups_;
+  CopyTally copy_tally_;
   UnitInformation information_;
   UnitTimestamp timestamp_;
 

@@ -26,7 +26,10 @@ class FakeView final : public NexusView {
   std::span<const scsi::Lun> luns() const override { return luns_; }
   void clear_attention(scsi::SenseCode code) override { cleared = code; }
 
+  ItlNexus* find(scsi::Lun lun) const override { return lun == luns_[1] ? other : nullptr; }
+
   std::optional<scsi::SenseCode> cleared;
+  ItlNexus* other = nullptr;  // with the unit of the second LUN
 
  private:
   NexusName name_{.initiator = "iqn.2026-11.test:initiator", .isid = 1, .portal_group = 7};
