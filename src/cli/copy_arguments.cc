@@ -30,6 +30,8 @@ Examples:
       Says what would be done, and does nothing.
   peerlane copy /dev/nvme0n1 /dev/nvme1n1 --only peer-to-peer
       Over the PCI Express bus from disk to disk, or not at all.
+  peerlane copy iscsi://storage/iqn.2026-11.org.example:a/0 iscsi://storage/iqn.2026-11.org.example:a/1
+      Done by the target itself, if it can: nothing of the data comes here.
 )";
 
 void add_range_options(CLI::App& command, CopyArguments& arguments) {
@@ -86,8 +88,8 @@ void add_run_options(CLI::App& command, CopyArguments& arguments) {
   command
       .add_option("--only", arguments.only,
                   "Move data in this way, and fail where it cannot be had (default: the shortest one that can)")
-      ->check(CLI::IsMember({"clone", "nvme-copy", "peer-to-peer", "host-memory"}).description(""))
-      ->type_name("clone|nvme-copy|peer-to-peer|host-memory")
+      ->check(CLI::IsMember({"clone", "nvme-copy", "peer-to-peer", "third-party", "host-memory"}).description(""))
+      ->type_name("clone|nvme-copy|peer-to-peer|third-party|host-memory")
       ->group(group);
   command
       .add_option("--p2p", arguments.p2p,

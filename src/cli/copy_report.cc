@@ -69,12 +69,16 @@ struct Total {
   std::uint64_t extents = 0;
 };
 
+/// The direct way that a route takes; null if it is none.
+const copy::DirectWay* way_of(const copy::Plan& plan, const copy::Route& route) {
+  const auto found = std::ranges::find(plan.direct_ways(), route.way, &copy::DirectWay::way);
+  return found == plan.direct_ways().end() ? nullptr : &*found;
+}
+
 /// What is going to carry the data of a route; empty if there is nothing to be told.
 std::string through_of(const copy::Plan& plan, const copy::Route& route) {
-  for (const copy::DirectWay& way : plan.direct_ways()) {
-    if (way.way == route.way) return way.through;
-  }
-  return {};
+  const copy::DirectWay* const way = way_of(plan, route);
+  return way != nullptr ? way->through : std::string();
 }
 
 ordered_json route_json(const copy::Plan& plan, const copy::Route& route, const Total& total) {
@@ -82,8 +86,14 @@ ordered_json route_json(const copy::Plan& plan, const copy::Route& route, const 
   for (const auto& refusal : route.refusals) {
     refusals.push_back({{"way", copy::name(refusal.way)}, {"reason", refusal.reason}});
   }
-  return {{"way", copy::name(route.way)}, {"through", through_of(plan, route)}, {"reads_source", !route.zero},
-          {"bytes", total.bytes},         {"extents", total.extents},           {"not", std::move(refusals)}};
+  const copy::DirectWay* const way = way_of(plan, route);
+  return {{"way", copy::name(route.way)},
+          {"through", through_of(plan, route)},
+          {"there", way != nullptr ? way->refusals : std::vector<std::string>()},
+          {"reads_source", !route.zero},
+          {"bytes", total.bytes},
+          {"extents", total.extents},
+          {"not", std::move(refusals)}};
 }
 
 std::string route_text(const copy::Plan& plan, const copy::Route& route, const Total& total, bool known) {
@@ -93,6 +103,9 @@ std::string route_text(const copy::Plan& plan, const copy::Route& route, const T
   const std::string through = through_of(plan, route);
   std::string text =
       fmt::format("  {:<12} {}{}{}\n", copy::name(route.way), amount, through.empty() ? "" : ", ", through);
+  if (const copy::DirectWay* const way = way_of(plan, route)) {
+    for (const std::string& refusal : way->refusals) text += fmt::format("    there {}\n", refusal);
+  }
   for (const auto& refusal : route.refusals) {
     text += fmt::format("    not {}: {}\n", copy::name(refusal.way), refusal.reason);
   }
@@ -186,6 +199,9 @@ std::string summary_line(const copy::Plan& plan, const copy::Summary& summary) {
         fmt::format("{}{} by {}", ways.empty() ? ": " : ", ", format_size(summary.account.of(way)), copy::name(way));
   }
   if (!summary.through.empty()) ways += " " + summary.through;
+  if (summary.account.of(copy::Way::kThirdParty) != 0) {
+    ways += fmt::format("; {} through this host", format_size(summary.account.memory_bytes));
+  }
   std::string line = fmt::format("{} -> {}: {} in {:.1f} s ({}){}; {:.2f} s of processor time{}", plan.source().name,
                                  plan.destination().name, format_size(summary.bytes), summary.elapsed.count(),
                                  format_rate(static_cast<double>(rate_of(summary))), ways, summary.processor_seconds,
@@ -198,6 +214,16 @@ std::string summary_line(const copy::Plan& plan, const copy::Summary& summary) {
     line += fmt::format("\n  not {} ({} pieces): {}", copy::name(fallback.from), fallback.pieces, fallback.reason);
   }
   return line;
+}
+
+/// What storage tells that was asked for the copy; null if it does not.
+ordered_json storage_json(const copy::Summary& summary) {
+  if (!summary.storage) return nullptr;
+  ordered_json ways = ordered_json::object();
+  for (const block::CopyAccount::Way& way : summary.storage->ways) ways[way.name] = way.bytes;
+  return {{"bytes_by_way", std::move(ways)},
+          {"memory_bytes", summary.storage->memory_bytes},
+          {"carried_by", summary.storage->last}};
 }
 
 std::string summary_json(const copy::Plan& plan, const copy::Summary& summary, const Error* error) {
@@ -213,6 +239,7 @@ std::string summary_json(const copy::Plan& plan, const copy::Summary& summary, c
                        {"processor_seconds", summary.processor_seconds},
                        {"bytes_by_way", std::move(ways)},
                        {"through", summary.through},
+                       {"storage", storage_json(summary)},
                        {"memory_bytes", summary.account.memory_bytes},
                        {"probe_bytes", summary.account.probe_bytes},
                        {"fallbacks", summary.account.fallbacks},

@@ -52,6 +52,7 @@ Result<DirectWay> consider_clone(const Storage& source, const Storage& destinati
                    .to_end = true,
                    .through = {},
                    .bandwidth = {},
+                   .refusals = {},
                    .make_mover = [](const End& from, const End& to, const MoverTools& tools) -> std::unique_ptr<Mover> {
                      return std::make_unique<Clone>(from, to, tools);
                    }};

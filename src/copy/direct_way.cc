@@ -15,9 +15,8 @@ void sort_in(DirectWays& ways, Way way, Result<DirectWay> found) {
   }
 }
 
-}  // namespace
-
-DirectWays find_direct_ways(const End& source, const End& destination, pcie::Policy policy) {
+/// The ways that this machine knows by itself.
+DirectWays find_local_ways(const End& source, const End& destination, pcie::Policy policy) {
   const Storage from = storage_of(source);
   const Storage to = storage_of(destination);
   DirectWays ways;
@@ -32,6 +31,15 @@ DirectWays find_direct_ways(const End& source, const End& destination, pcie::Pol
   sort_in(ways, Way::kNvmeCopy, consider_nvme_copy(disks, from, to));
   sort_in(ways, Way::kPeerToPeer, consider_peer_to_peer(disks, from, to, policy));
   return ways;
+}
+
+}  // namespace
+
+io::Task<DirectWays> find_direct_ways(const End& source, const End& destination, pcie::Policy policy) {
+  DirectWays ways = find_local_ways(source, destination, policy);
+  auto third_party = co_await consider_third_party(source, destination);
+  sort_in(ways, Way::kThirdParty, std::move(third_party));
+  co_return ways;
 }
 
 }  // namespace peerlane::copy

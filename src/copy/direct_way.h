@@ -1,6 +1,6 @@
 // The ways on which data goes from one end to the other without crossing this host's memory: the file system shares its
-// blocks, the disk copies inside itself, disks reach each other over the bus. What is open between two ends is found
-// out when a copy is planned, with the reason for each way that is not.
+// blocks, the disk copies inside itself, disks reach each other over the bus, remote storage copies. What is open
+// between two ends is found out when a copy is planned, with the reason for each way that is not.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,7 @@ struct DirectWay {
   bool to_end = false;        // a piece that ends where source and destination end may end anywhere
   std::string through;        // what is going to carry the data: "through the memory of 0000:03:00.0"; may be empty
   std::optional<std::uint64_t> bandwidth = {};  // bytes a second: of the slowest link on the way, where that is known
+  std::vector<std::string> refusals = {};       // of storage that carries it, against ways of its own: "not clone: ..."
   std::function<std::unique_ptr<Mover>(const End& source, const End& destination, const MoverTools& tools)> make_mover;
 };
 
@@ -45,8 +46,9 @@ struct DirectWays {
   std::vector<Refusal> refusals;  // one for each of the others, shortest first
 };
 
-/// Finds out. Changes nothing; reads sysfs, and asks disks and file systems what they can do: blocks for that.
-DirectWays find_direct_ways(const End& source, const End& destination, pcie::Policy policy);
+/// Finds out. Changes nothing; reads sysfs, and asks disks and file systems what they can do: blocks for that. Storage
+/// of remote disks is asked over the network. The ends outlive this.
+io::Task<DirectWays> find_direct_ways(const End& source, const End& destination, pcie::Policy policy);
 
 // --- Each way by itself: the error is the reason against it ---
 
@@ -57,5 +59,6 @@ Result<DirectWay> consider_clone(const Storage& source, const Storage& destinati
 Result<DirectWay> consider_nvme_copy(const Machine& disks, const Storage& source, const Storage& destination);
 Result<DirectWay> consider_peer_to_peer(const Machine& disks, const Storage& source, const Storage& destination,
                                         pcie::Policy policy);
+io::Task<Result<DirectWay>> consider_third_party(const End& source, const End& destination);
 
 }  // namespace peerlane::copy

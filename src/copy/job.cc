@@ -52,6 +52,7 @@ io::Task<Result<void>> Job::run() {
   if (!done) co_return done;
   done = co_await copy(resumed_at_);
   if (done && options_.verify) done = co_await verify();
+  co_await conclude();
   if (done && journal_) done = journal_->remove();
   if (done) phase_ = Phase::kDone;
   ended_ = io::Clock::now();
@@ -198,10 +199,14 @@ PieceSizes Job::sizes(bool verifying) const {
   }
   const bool skewed = plan_.source_offset() % kUnit != plan_.destination_offset() % kUnit;
   if (skewed || verifying) request -= std::min(request - kUnit, kSkewBytes);
-  const bool direct = !verifying && !direct_.empty();
-  return {.request = request,
-          .zeroes = limits::kCopyZeroBytes,
-          .direct = direct ? plan_.direct_ways().front().most : request};
+  std::uint64_t direct = request;
+  if (!verifying && !direct_.empty()) {
+    const DirectWay& way = plan_.direct_ways().front();
+    // Of a large piece nobody sees the rate; a clone moves nothing.
+    const bool in_small_pieces = options_.rate != 0 && way.way != Way::kClone;
+    direct = in_small_pieces ? std::clamp(request / way.unit * way.unit, way.unit, way.most) : way.most;
+  }
+  return {.request = request, .zeroes = limits::kCopyZeroBytes, .direct = direct};
 }
 
 io::Task<void> Job::work(std::size_t slot) {
@@ -267,6 +272,10 @@ io::Task<Result<void>> Job::move_in_parts(Piece piece, Way way) {
   }
   if (piece.destination < end) co_return fail(ECANCELED, "interrupted");
   co_return Result<void>();
+}
+
+io::Task<void> Job::conclude() {
+  for (const std::unique_ptr<Mover>& mover : direct_) co_await mover->conclude();
 }
 
 Mover& Job::mover_of(Way way) {
@@ -353,6 +362,7 @@ io::Task<Result<void>> Job::write_journal() {
 
 void Job::cancel() {
   canceled_ = true;
+  for (const std::unique_ptr<Mover>& mover : direct_) mover->cancel();
   resumed_.wake_all();
   end_streams();
 }
@@ -368,6 +378,7 @@ void Job::resume() {
 
 void Job::end_with(const Error& error) {
   if (!error_ && !(canceled_ && error.code == ECANCELED)) error_ = error;
+  for (const std::unique_ptr<Mover>& mover : direct_) mover->cancel();
   resumed_.wake_all();
   end_streams();
 }
@@ -379,7 +390,9 @@ void Job::end_streams() {
 }
 
 Progress Job::progress() const {
-  Progress progress{.phase = phase_, .done = done_, .total = std::nullopt, .moved = moved_};
+  std::uint64_t moving = 0;
+  for (const std::unique_ptr<Mover>& mover : direct_) moving += mover->moving();
+  Progress progress{.phase = phase_, .done = done_ + moving, .total = std::nullopt, .moved = moved_ + moving};
   if (plan_.length() != kUnknown) progress.total = plan_.length();
   return progress;
 }
@@ -389,7 +402,9 @@ Summary Job::summary() const {
   summary.account = account_;
   summary.fallbacks = fallbacks_;
   for (std::size_t i = 0; i < direct_.size(); ++i) {
-    if (account_.of(plan_.direct_ways()[i].way) != 0) summary.through = direct_[i]->through();
+    if (account_.of(plan_.direct_ways()[i].way) == 0) continue;
+    summary.through = direct_[i]->through();
+    if (const block::CopyAccount* const storage = direct_[i]->of_storage()) summary.storage = *storage;
   }
   const bool copied = phase_ != Phase::kCopying;
   summary.bytes = copied ? plan_.most() : std::min(done_, plan_.most());

@@ -49,10 +49,11 @@ struct Fallback {
 /// How a copy went.
 struct Summary {
   Account account;
-  std::vector<Fallback> fallbacks;  // by reason, at most limits::kCopyReasons
-  std::string through;              // what carried the data of direct ways; may be empty
-  std::uint64_t bytes = 0;          // of the whole range that are at the destination
-  std::uint64_t resumed_at = 0;     // of these, what an earlier copy had done
+  std::vector<Fallback> fallbacks;            // by reason, at most limits::kCopyReasons
+  std::string through;                        // what carried the data of direct ways; may be empty
+  std::optional<block::CopyAccount> storage;  // what storage tells that was asked for the copy
+  std::uint64_t bytes = 0;                    // of the whole range that are at the destination
+  std::uint64_t resumed_at = 0;               // of these, what an earlier copy had done
   std::chrono::duration<double> elapsed{0};
   double processor_seconds = 0;  // of this process, user and system
   bool verified = false;
@@ -98,6 +99,7 @@ class Job {
   io::Task<Result<void>> move(Piece piece);
   io::Task<Result<void>> move_directly(Piece piece);
   io::Task<Result<void>> move_in_parts(Piece piece, Way way);
+  io::Task<void> conclude();
   Mover& mover_of(Way way);
   Way longer_way(const Piece& piece) const;
   std::uint64_t most_of(Way way) const;

@@ -107,15 +107,22 @@ DirectWay unreliable_way(Way way, std::uint64_t unit, std::uint64_t most) {
   const auto make = [way](const End& source, const End& destination, const MoverTools& tools) {
     return std::unique_ptr<Mover>(std::make_unique<UnreliableMover>(way, source, destination, tools));
   };
-  return {.way = way, .unit = unit, .most = most, .to_end = false, .through = {}, .bandwidth = {}, .make_mover = make};
+  return {.way = way,
+          .unit = unit,
+          .most = most,
+          .to_end = false,
+          .through = {},
+          .bandwidth = {},
+          .refusals = {},
+          .make_mover = make};
 }
 
-DirectWays find_unreliable_ways(const End&, const End&, pcie::Policy) {
+io::Task<DirectWays> find_unreliable_ways(const End&, const End&, pcie::Policy) {
   DirectWays ways;
   ways.open.push_back(unreliable_way(Way::kClone, 16384, 16384 * 20));
   ways.open.push_back(unreliable_way(Way::kPeerToPeer, 4096, 4096 * 12));
   ways.refusals.push_back({Way::kNvmeCopy, "not in this test"});
-  return ways;
+  co_return ways;
 }
 
 /// One copy of everything that can be chosen, by chance, against what an array of bytes would have.

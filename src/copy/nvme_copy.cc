@@ -87,6 +87,7 @@ Result<DirectWay> consider_nvme_copy(const Machine& disks, const Storage& source
                    .to_end = false,
                    .through = fmt::format("inside {}", place->path),
                    .bandwidth = {},
+                   .refusals = {},
                    .make_mover = [place = *place](const End& from, const End& to, const MoverTools& tools)
                        -> std::unique_ptr<Mover> { return std::make_unique<NvmeCopy>(from, to, place, tools); }};
 }

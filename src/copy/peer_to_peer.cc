@@ -111,6 +111,7 @@ Result<DirectWay> consider_peer_to_peer(const Machine& disks, const Storage& sou
                    .to_end = false,
                    .through = fmt::format("through the memory of {}", to_string(first->address)),
                    .bandwidth = (*verdicts)[static_cast<std::size_t>(first - providers.begin())].bandwidth,
+                   .refusals = {},
                    .make_mover = make};
 }
 

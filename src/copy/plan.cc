@@ -1,6 +1,7 @@
 #include "copy/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,6 +17,8 @@ constexpr std::size_t kDataRoute = 0;
 constexpr std::size_t kHoleRoute = 1;     // where nothing is known of the destination
 constexpr std::size_t kNothingRoute = 2;  // where the destination is known to be zeroes
 constexpr std::size_t kOddRoute = 3;      // data that fill no whole block of a direct way
+
+constexpr std::array kDirectWays{Way::kClone, Way::kNvmeCopy, Way::kPeerToPeer, Way::kThirdParty};
 
 std::uint64_t round_down(std::uint64_t value, std::uint64_t step) {
   return value - value % step;
@@ -49,20 +52,20 @@ class ExtentList {
 
 class Planner {
  public:
-  static Result<Plan> make(const End& source, const End& destination, const PlanOptions& options) {
+  static io::Task<Result<Plan>> make(End source, End destination, PlanOptions options) {
     Plan plan(source, destination, options);
-    auto ranges = set_ranges(plan);
-    if (!ranges) return std::unexpected(ranges.error());
+    const auto ranges = set_ranges(plan);
+    if (!ranges) co_return std::unexpected(ranges.error());
     const std::string no_map = why_no_map(plan);
     plan.mapped_ = no_map.empty();
-    const std::vector<Refusal> refusals = find_direct_ways(plan);
+    const std::vector<Refusal> refusals = co_await find_direct_ways(plan);
     const auto found = check_only(plan, refusals);
-    if (!found) return std::unexpected(found.error());
+    if (!found) co_return std::unexpected(found.error());
     plan.routes_ = {data_route(plan, no_map, refusals), hole_route(plan),
                     Route{.way = Way::kSkip, .zero = true, .refusals = {}}, odd_route(plan)};
     // Zeroes that this host would have to send are moved like data if data must not be sent.
     if (plan.only() && plan.routes_[kHoleRoute].way == Way::kHostMemory) plan.mapped_ = false;
-    return plan;
+    co_return std::move(plan);
   }
 
  private:
@@ -110,16 +113,18 @@ class Planner {
   }
 
   /// Fills in the ways, and gives the reasons against the others.
-  static std::vector<Refusal> find_direct_ways(Plan& plan) {
+  static io::Task<std::vector<Refusal>> find_direct_ways(Plan& plan) {
     const PlanOptions& options = plan.options_;
     std::string reason;
     if (options.sparse == Sparse::kAlways) reason = "zeroes are to be found in the data, which takes reading them";
     if (plan.overlapping_) reason = "the two ranges overlap";
     if (options.only == Way::kHostMemory) reason = "only host memory is wanted";
+    std::vector<Refusal> refusals;
     if (!reason.empty()) {
-      return {{Way::kClone, reason}, {Way::kNvmeCopy, reason}, {Way::kPeerToPeer, reason}};
+      for (const Way way : kDirectWays) refusals.push_back({way, reason});
+      co_return refusals;
     }
-    DirectWays found = options.find_ways(plan.source_, plan.destination_, options.policy);
+    DirectWays found = co_await options.find_ways(plan.source_, plan.destination_, options.policy);
     for (DirectWay& way : found.open) {
       reason = why_not(plan, way);
       if (reason.empty()) {
@@ -128,15 +133,18 @@ class Planner {
         found.refusals.push_back({way.way, reason});
       }
     }
-    std::ranges::sort(found.refusals, {}, &Refusal::way);
-    return found.refusals;
+    refusals = std::move(found.refusals);
+    std::ranges::sort(refusals, {}, &Refusal::way);
+    co_return refusals;
   }
 
   /// What is against a way that is open between the two disks.
   static std::string why_not(const Plan& plan, const DirectWay& way) {
     const PlanOptions& options = plan.options_;
     if (options.only && options.only != way.way) return fmt::format("only {} is wanted", name(*options.only));
-    if (way.way == Way::kClone && options.sparse == Sparse::kNever) return "every byte is to be written (sparse=never)";
+    // Neither a file system nor remote storage promises that blocks which are copied have space of their own.
+    const bool writes_all = way.way != Way::kClone && way.way != Way::kThirdParty;
+    if (!writes_all && options.sparse == Sparse::kNever) return "every byte is to be written (sparse=never)";
     if (options.source_offset % way.unit != options.destination_offset % way.unit) {
       return fmt::format("the two offsets lie at different places of a block of {} bytes", way.unit);
     }
@@ -313,7 +321,8 @@ io::Task<Result<std::vector<PlannedExtent>>> Plan::window(std::uint64_t position
 }
 
 io::Task<Result<Plan>> plan(End source, End destination, PlanOptions options) {
-  co_return Planner::make(source, destination, options);
+  auto made = co_await Planner::make(std::move(source), std::move(destination), options);
+  co_return made;
 }
 
 }  // namespace peerlane::copy

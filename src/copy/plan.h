@@ -37,7 +37,7 @@ struct PlanOptions {
   Sparse sparse = Sparse::kAuto;
   pcie::Policy policy = pcie::Policy::kSameSwitch;  // for peer-to-peer
   std::optional<Way> only = {};                     // how data are moved, and in no other way
-  DirectWays (*find_ways)(const End&, const End&, pcie::Policy) = find_direct_ways;  // for tests: who looks for them
+  io::Task<DirectWays> (*find_ways)(const End&, const End&, pcie::Policy) = find_direct_ways;  // for tests
 };
 
 /// A way and why no shorter one is taken.
@@ -106,9 +106,9 @@ class Plan {
 };
 
 /// Plans a copy. The ends are on one disk if they are the same device. Reads no data, writes nothing; blocks for the
-/// time it takes to read sysfs. Errors, with a sentence for the user: EINVAL for ranges that are not on the source,
-/// ENOSPC if the destination has no room for them, EROFS if it cannot be written, EOPNOTSUPP if the only way that is
-/// wanted is not open.
+/// time it takes to read sysfs, and asks the storage of remote disks. Errors, with a sentence for the user: EINVAL for
+/// ranges that are not on the source, ENOSPC if the destination has no room for them, EROFS if it cannot be written,
+/// EOPNOTSUPP if the only way that is wanted is not open.
 io::Task<Result<Plan>> plan(End source, End destination, PlanOptions options);
 
 }  // namespace peerlane::copy

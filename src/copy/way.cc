@@ -18,6 +18,8 @@ std::string_view name(Way way) {
       return "NVMe Copy";
     case Way::kPeerToPeer:
       return "peer-to-peer";
+    case Way::kThirdParty:
+      return "third-party copy";
     case Way::kHostMemory:
       return "host memory";
   }
@@ -28,12 +30,14 @@ Result<Way> parse_way(std::string_view text) {
   constexpr std::pair<std::string_view, Way> kNames[] = {{"clone", Way::kClone},
                                                          {"nvme-copy", Way::kNvmeCopy},
                                                          {"peer-to-peer", Way::kPeerToPeer},
+                                                         {"third-party", Way::kThirdParty},
                                                          {"host-memory", Way::kHostMemory}};
   for (const auto& [name, way] : kNames) {
     if (text == name) return way;
   }
-  return fail(EINVAL,
-              fmt::format("\"{}\" is no way to copy: give clone, nvme-copy, peer-to-peer or host-memory", text));
+  return fail(
+      EINVAL,
+      fmt::format("\"{}\" is no way to copy: give clone, nvme-copy, peer-to-peer, third-party or host-memory", text));
 }
 
 Error explain(std::string_view doing, std::string_view end, std::uint64_t offset, const Error& error) {

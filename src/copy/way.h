@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "block/copy_offload.h"
 #include "io/task.h"
 
 namespace peerlane::copy {
@@ -20,18 +21,20 @@ enum class Way : unsigned char {
   kClone,       // the file system lets both files share the blocks
   kNvmeCopy,    // the disk's controller copies inside it (NVM Command Set Specification §3.3.2, Copy)
   kPeerToPeer,  // from disk to disk through memory of a device on the bus
+  kThirdParty,  // the storage of remote disks does it, for being asked (SPC-4 §5.17, third-party copies)
   kHostMemory,  // read into memory of this host and written from it
 };
-inline constexpr std::size_t kWays = 6;
+inline constexpr std::size_t kWays = 7;
 
 /// All of them, shortest first.
-inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip,     Way::kZeroes,     Way::kClone,
-                                                 Way::kNvmeCopy, Way::kPeerToPeer, Way::kHostMemory};
+inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip,       Way::kZeroes,     Way::kClone,     Way::kNvmeCopy,
+                                                 Way::kPeerToPeer, Way::kThirdParty, Way::kHostMemory};
 
-/// "skip", "zeroes", "clone", "NVMe Copy", "peer-to-peer", "host memory": for people and as keys.
+/// "skip", "zeroes", "clone", "NVMe Copy", "peer-to-peer", "third-party copy", "host memory": for people and as keys.
 std::string_view name(Way way);
 
-/// A way that moves data, as options name it: "clone", "nvme-copy", "peer-to-peer", "host-memory". Errors: EINVAL.
+/// A way that moves data, as options name it: "clone", "nvme-copy", "peer-to-peer", "third-party",
+/// "host-memory". Errors: EINVAL.
 Result<Way> parse_way(std::string_view text);
 
 /// A part of a copy that one mover moves at once. Offsets and lengths are bytes and need not be multiples of any block.
@@ -66,8 +69,20 @@ class Mover {
   /// for the reason in the message, and a longer one is to be tried, which writes all of it again.
   virtual io::Task<Result<void>> move(Piece piece) = 0;
 
+  /// Bytes of pieces under way that are known to have been moved already: progress that a caller does not see.
+  virtual std::uint64_t moving() const { return 0; }
+
+  /// What is under way need not come to its end any more.
+  virtual void cancel() {}
+
+  /// Called once when the last piece has ended: what is only then to be found out.
+  virtual io::Task<void> conclude() { return io::ready(); }
+
   /// What carried the data, for people: "through the memory of 0000:03:00.0". Empty where there is nothing to be told.
   virtual std::string through() const { return {}; }
+
+  /// What the storage that was asked for a copy says of it; null: nobody was asked, or it does not tell.
+  virtual const block::CopyAccount* of_storage() const { return nullptr; }
 };
 
 /// What is wrong with one end of a copy, with the place: "reading a.img at offset 4096: Input/output error".

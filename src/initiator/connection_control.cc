@@ -18,6 +18,10 @@ constexpr std::uint32_t kLogoutTag = 0xfff1;
 constexpr std::uint32_t kTextTag = 0xfff2;
 constexpr std::uint32_t kFunctionPlace = 0xfff3;
 
+bool is_canceled(const Request& request) {
+  return request.canceled != nullptr && request.canceled->load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 /// Reads a data segment that is no command's data; of one that is longer than small_ the beginning.
@@ -299,7 +303,8 @@ void Connection::watch() {
 void Connection::watch_commands(io::TimePoint now) {
   for (unsigned i = 0; i < options_.depth; ++i) {
     CommandSlot& slot = slots_[i];
-    if (now < slot.deadline) continue;
+    const bool awaited = slot.state == CommandSlot::State::kSent || slot.state == CommandSlot::State::kWaiting;
+    if (!awaited || (now < slot.deadline && !is_canceled(*slot.request))) continue;
     if (slot.state == CommandSlot::State::kSent) {
       slot.state = CommandSlot::State::kAborting;
       io::spawn(abort(slot));

@@ -22,6 +22,7 @@
 #include "initiator/request.h"
 #include "initiator/session.h"
 #include "initiator/unit_access.h"
+#include "initiator/unit_copy.h"
 #include "initiator/unit_facts.h"
 #include "io/event.h"
 #include "scsi/cdb.h"
@@ -40,7 +41,11 @@ struct LunOptions {
   std::optional<UnitFacts> known = {};
 };
 
-class Lun final : public block::Device, private SessionUser, private AttentionObserver, private UnitGuard {
+class Lun final : public block::Device,
+                  public RemoteDisk,
+                  private SessionUser,
+                  private AttentionObserver,
+                  private UnitGuard {
  public:
   /// Asks `lun` of `session`'s target what it is. On the session's reactor, which is the Lun's home. The last Lun of a
   /// session closes it. Errors: as probe(); ENXIO, a LUN above 16383; ESTALE, not the unit whose facts are known.
@@ -65,7 +70,16 @@ class Lun final : public block::Device, private SessionUser, private AttentionOb
   /// Takes over the size that the target told last, and has it asked again: a change is seen by the next call at the
   /// latest.
   Result<bool> refresh_size() override;
+  block::CopyOffload* copy_offload() override { return this; }
   io::Task<Result<void>> close() override;
+
+  // --- RemoteDisk ---
+
+  Lun& path() override { return *this; }
+  bool has_portal(const std::string& host, std::uint16_t port) const override {
+    const LinkOptions& link = session_->options().link;
+    return link.host == host && link.port == port;
+  }
 
   // --- Beyond Device; on any reactor ---
 

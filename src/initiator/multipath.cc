@@ -165,6 +165,10 @@ io::Task<void> Multipath::check() {
   }
 }
 
+bool Multipath::has_portal(const std::string& host, std::uint16_t port) const {
+  return std::ranges::any_of(paths_, [&](const auto& path) { return path->lun->has_portal(host, port); });
+}
+
 Lun& Multipath::best() {
   Path* const path = choose();
   return path == nullptr ? first() : *path->lun;

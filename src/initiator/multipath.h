@@ -26,6 +26,7 @@
 #include "block/device.h"
 #include "initiator/disk.h"
 #include "initiator/lun.h"
+#include "initiator/unit_copy.h"
 #include "io/event.h"
 #include "io/executor.h"
 #include "scsi/port_groups.h"
@@ -46,7 +47,7 @@ struct MultipathOptions {
   io::Duration check_interval = limits::kPathCheck;
 };
 
-class Multipath final : public block::Device {
+class Multipath final : public block::Device, public RemoteDisk {
  public:
   /// What a path is good for, the best first.
   enum class Rank : std::uint8_t { kOptimized, kNonOptimized, kUnusable };
@@ -79,7 +80,11 @@ class Multipath final : public block::Device {
   io::Task<Result<std::vector<block::Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                           std::size_t most) override;
   Result<bool> refresh_size() override;
+  block::CopyOffload* copy_offload() override { return this; }
   io::Task<Result<void>> close() override;
+
+  Lun& path() override { return best(); }
+  bool has_portal(const std::string& host, std::uint16_t port) const override;
 
   std::vector<PathStatus> paths() const;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -56,8 +57,11 @@ struct Request {
   /// Whether unit attentions, BUSY and TASK SET FULL come back to the caller, instead of another try.
   bool raw = false;
   io::Duration timeout = limits::kCommandTimeout;  // from when it may be sent to its answer, of each try
-  AttentionObserver* observer = nullptr;           // may be null
-  UnitGuard* guard = nullptr;                      // likewise
+  /// Set: once it is true the command is taken back (ABORT TASK), within a second or so; it ends with ETIMEDOUT then,
+  /// unless its answer came first. May be null.
+  const std::atomic<bool>* canceled = nullptr;
+  AttentionObserver* observer = nullptr;  // may be null
+  UnitGuard* guard = nullptr;             // likewise
 };
 
 /// What the target answered.

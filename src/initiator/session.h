@@ -101,6 +101,9 @@ class Session final : private ConnectionHost {
   void detach(SessionUser& user);
   bool has_users() const { return !users_.empty(); }
 
+  /// A number for a third-party copy of this I_T nexus: its list identifier (SPC-4 §6.4.3.1). Another one each time.
+  std::uint32_t next_copy() { return ++copies_; }
+
   State state() const { return state_; }
   io::Reactor& reactor() const { return reactor_; }
   const SessionOptions& options() const { return options_; }
@@ -140,6 +143,7 @@ class Session final : private ConnectionHost {
   Permits permits_;
   unsigned waiting_ = 0;  // commands
   unsigned reconnects_ = 0;
+  std::uint32_t copies_ = 0;    // third-party copies that were given a number
   io::Duration least_wait_{0};  // before the next attempt, as the target asked (Time2Wait)
   unsigned attempts_ = 0;       // to log in, since the connection was lost
   io::Timer replacement_;

@@ -25,6 +25,7 @@ class Connection:
         self.ends = (client, server)
         self.frozen = threading.Event()
         self.ended = threading.Event()
+        self.passed = {client: 0, server: 0}  # bytes, by where they came from
         self.pumps = [threading.Thread(target=self._pump, args=pair, daemon=True)
                       for pair in ((client, server), (server, client))]
         for end in self.ends:
@@ -43,6 +44,7 @@ class Connection:
                 data = source.recv(CHUNK)
                 if not data:
                     break
+                self.passed[source] += len(data)
                 sink.sendall(data)
         except OSError:
             pass
@@ -81,6 +83,7 @@ class Proxy:
         self.refusing = False
         self.stopping = False
         self.accepted = 0  # connections so far
+        self.all = []  # of them
 
     def __enter__(self):
         self.listener = socket.create_server((self.listen_address, 0), backlog=64)
@@ -115,11 +118,17 @@ class Proxy:
             with self.lock:
                 self.accepted += 1
                 self.connections.append(Connection(client, server))
+                self.all.append(self.connections[-1])
 
     def _take(self):
         with self.lock:
             connections, self.connections = self.connections, []
         return connections
+
+    def passed(self):
+        """Bytes that have come through so far, in both directions."""
+        with self.lock:
+            return sum(sum(connection.passed.values()) for connection in self.all)
 
     def reset(self):
         """Cuts all connections with a reset."""

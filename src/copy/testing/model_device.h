@@ -137,6 +137,7 @@ class ModelDevice final : public block::Device {
     co_return extents;
   }
   Result<bool> refresh_size() override { return false; }
+  block::CopyOffload* copy_offload() override { return offload; }
 
   // --- For the test ---
 
@@ -187,8 +188,9 @@ class ModelDevice final : public block::Device {
     return std::ranges::none_of(dirty_, [](bool dirty) { return dirty; });
   }
 
-  int zeroes_error = EIO;              // of kZeroes
-  std::size_t map_extents = SIZE_MAX;  // at most so many in one answer
+  block::CopyOffload* offload = nullptr;  // its storage, if that copies by itself
+  int zeroes_error = EIO;                 // of kZeroes
+  std::size_t map_extents = SIZE_MAX;     // at most so many in one answer
 
  private:
   std::uint64_t round_up(std::uint64_t size) const {

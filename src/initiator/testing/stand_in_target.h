@@ -58,6 +58,7 @@ class StandInTarget {
 
   unsigned count(scsi::OperationCode operation) const { return counts_[static_cast<std::uint8_t>(operation)]; }
   unsigned aborts() const { return aborts_; }
+  const std::vector<std::uint8_t>& data() const { return data_; }  // that came with the last command
   const std::vector<iscsi::Isid>& logins() const { return logins_; }
 
   /// How a session gets here.
@@ -147,6 +148,7 @@ class StandInTarget {
       case iscsi::Opcode::kScsiCommand: {
         const auto command = target.as<iscsi::ScsiCommand>();
         ++counts_[command.cdb[0]];
+        data_ = target.data();
         Answer answer = answer_to(command);
         if (answer.kind == Answer::Kind::kCut) co_return false;
         if (answer.kind == Answer::Kind::kStatus) co_await send(target, command, std::move(answer));
@@ -254,6 +256,7 @@ class StandInTarget {
   std::vector<std::unique_ptr<Connection>> connections_;
   std::array<unsigned, 256> counts_{};
   unsigned aborts_ = 0;
+  std::vector<std::uint8_t> data_;
   std::vector<iscsi::Isid> logins_;
   io::Gate running_;
 };

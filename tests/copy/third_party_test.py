@@ -1,0 +1,230 @@
+#!/usr/bin/python3
+"""`peerlane copy` between disks of targets: the target does it, nothing of the data comes through the client, and where
+that cannot be, the reason is told and the client does it."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+import environment
+import server
+from proxy import Proxy
+from server import Server
+from tgt import Tgt
+
+MIB = 1 << 20
+INTERRUPTED = 4
+
+# A disk that takes seconds to copy: 64 MiB at 8 MiB/s.
+SLOW = """
+[service]
+threads = {threads}
+[[portal]]
+listen = "127.0.0.1:0"
+[[target]]
+[[target.lun]]
+disk = "{source}"
+bandwidth = "8M"
+[[target.lun]]
+disk = "ram:64M"
+"""
+
+
+class ThirdPartyTest(unittest.TestCase):
+    def setUp(self):
+        directory = environment.scratch()
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
+
+    def image(self, name, size, data=True):
+        path = self.directory / name
+        path.write_bytes(os.urandom(size) if data else b"")
+        os.truncate(path, size)
+        return path
+
+    def serve(self, *disks, **options):
+        started = Server(*disks, **options).start()
+        self.addCleanup(started.kill)
+        return started
+
+    def copy(self, *arguments, status=0):
+        done = server.run("copy", *arguments, timeout=60)
+        self.assertEqual(status, done.returncode, done.stdout + done.stderr)
+        self.assertFalse([word for word in server.SANITIZER_REPORTS if word in done.stderr], done.stderr)
+        return done
+
+    def copied(self, *arguments):
+        return json.loads(self.copy(*arguments, "--json").stdout)
+
+    def explained(self, *arguments):
+        """The route of the data."""
+        plan = json.loads(self.copy(*arguments, "--explain", "--json").stdout)
+        return plan["routes"][0]
+
+
+class OneTargetTest(ThirdPartyTest):
+    def test_the_target_copies_and_the_client_sees_commands_only(self):
+        source, destination = self.image("source", 70 * MIB + 512), self.image("destination", 80 * MIB, data=False)
+        target = self.serve(source, destination)
+        with Proxy(*target.address) as proxy:
+            urls = [url.replace(f":{target.address[1]}/", f":{proxy.port}/") for url in target.urls]
+            told = self.copied(*urls)
+            through_the_wire = proxy.passed()
+        self.assertEqual(70 * MIB + 512, told["bytes_by_way"]["third-party copy"])
+        self.assertEqual((0, 0), (told["memory_bytes"], told["fallbacks"]))
+        self.assertLess(through_the_wire, 64 << 10)
+        self.assertEqual(source.read_bytes(), destination.read_bytes()[:source.stat().st_size])
+        self.assertFalse(any(destination.read_bytes()[source.stat().st_size:]))
+        ways = told["storage"]["bytes_by_way"]
+        self.assertEqual(70 * MIB + 512, sum(ways.values()))
+        self.assertEqual(ways.get("host memory", 0), told["storage"]["memory_bytes"])
+        self.assertIn(told["storage"]["carried_by"].split(" within")[0], ways)
+
+    def test_it_says_so_beforehand_and_afterwards(self):
+        target = self.serve(self.image("source", 4 * MIB), "ram:4M")
+        route = self.explained(*target.urls)
+        self.assertEqual("third-party copy", route["way"])
+        self.assertEqual(f"within the target {target.target}, which runs host memory", route["through"])
+        self.assertTrue([reason for reason in route["there"] if re.match("not peer-to-peer: .", reason)], route)
+        text = self.copy(*target.urls, "--explain").stdout
+        self.assertRegex(text, r"third-party copy 4 MiB in 1 extent, within the target iqn")
+        self.assertRegex(text, r"    there not clone: ")
+        self.assertRegex(self.copy(*target.urls).stdout,
+                         r"4 MiB by third-party copy within the target \S+, which ran host memory; 0 bytes through")
+
+    def test_ranges_land_where_they_are_to_and_nowhere_else(self):
+        source, destination = self.image("source", 4 * MIB), self.image("destination", 4 * MIB)
+        before = destination.read_bytes()
+        target = self.serve(source, destination)
+        told = self.copied(*target.urls, "--offset", MIB + 512, "--length", MIB, "--destination-offset", 2 * MIB - 1024)
+        self.assertEqual(MIB, told["bytes_by_way"]["third-party copy"])
+        at = 2 * MIB - 1024
+        expected = before[:at] + source.read_bytes()[MIB + 512:2 * MIB + 512] + before[at + MIB:]
+        self.assertEqual(expected, destination.read_bytes())
+
+    def test_disks_with_other_blocks(self):
+        source, destination = self.image("source", 4 * MIB), self.image("destination", 4 * MIB)
+        config = self.directory / "config.toml"
+        config.write_text(f"""
+[[portal]]
+listen = "127.0.0.1:0"
+[[target]]
+[[target.lun]]
+disk = "{source}"
+[[target.lun]]
+disk = "{destination}"
+block_size = 4096
+""", encoding="utf-8")
+        target = self.serve(config=config, luns=2)
+        told = self.copied(*target.urls, "--verify")
+        self.assertEqual(4 * MIB, told["bytes_by_way"]["third-party copy"])
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
+        told = self.copied(*reversed(target.urls), "--offset", 512, "--length", 8192, "--destination-offset", 512)
+        self.assertEqual({"third-party copy": 4096, "host memory": 4096},
+                         {way: count for way, count in told["bytes_by_way"].items() if count})
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
+
+    def test_holes_stay_holes(self):
+        source, destination = self.image("source", 32 * MIB, data=False), self.image("destination", 32 * MIB)
+        with open(source, "r+b") as file:
+            file.seek(8 * MIB)
+            file.write(os.urandom(MIB))
+        target = self.serve(source, destination)
+        told = self.copied(*target.urls)
+        self.assertEqual((MIB, 31 * MIB), (told["bytes_by_way"]["third-party copy"], told["bytes_by_way"]["zeroes"]))
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
+        self.assertLess(destination.stat().st_blocks * 512, 3 * MIB)
+
+    def test_what_the_target_must_not_do_is_not_asked_for(self):
+        target = self.serve(self.image("source", 4 * MIB), "ram:4M")
+        for arguments in (("--sparse", "never"), ("--sparse", "always"), ("--only", "host-memory")):
+            told = self.copied(*target.urls, *arguments)
+            self.assertEqual(0, told["bytes_by_way"]["third-party copy"], arguments)
+        told = self.copied(*target.urls, "--only", "third-party")
+        self.assertEqual(4 * MIB, told["bytes_by_way"]["third-party copy"])
+
+
+class SlowTargetTest(ThirdPartyTest):
+    def setUp(self):
+        super().setUp()
+        config = self.directory / "config.toml"
+        config.write_text(SLOW.format(threads=environment.threads(), source=self.image("source", 64 * MIB)),
+                          encoding="utf-8")
+        self.target = self.serve(config=config, luns=2)
+        process = subprocess.Popen([environment.peerlane(), "copy", *self.target.urls, "--progress", "json"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.process = process
+
+    def test_progress_moves_while_one_command_goes_on(self):
+        _, told = self.process.communicate(timeout=environment.seconds(60))
+        self.assertEqual(0, self.process.returncode, told)
+        lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+        between = {line["done"] for line in lines if 0 < line["done"] < 64 * MIB}
+        self.assertTrue(between, lines)
+
+    def test_an_interrupted_copy_ends_soon_and_for_good(self):
+        time.sleep(1)
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        _, told = self.process.communicate(timeout=environment.seconds(30))
+        self.assertEqual(INTERRUPTED, self.process.returncode, told)
+        self.assertLess(time.monotonic() - began, environment.seconds(4))
+        first, again = (self.copied(self.target.urls[1], self.directory / name) for name in ("first", "again"))
+        self.assertTrue(first["ok"] and again["ok"])
+        self.assertEqual((self.directory / "first").read_bytes(), (self.directory / "again").read_bytes())
+
+
+class OtherTargetTest(ThirdPartyTest):
+    def test_a_file_is_no_disk_of_a_target(self):
+        target = self.serve("ram:4M")
+        route = self.explained(self.image("source", 4 * MIB), target.url)
+        self.assertEqual("host memory", route["way"])
+        self.assertRegex({each["way"]: each["reason"] for each in route["not"]}["third-party copy"],
+                         "source is no disk of a target")
+
+    def test_a_target_that_cannot_reach_the_other_leaves_it_to_the_client(self):
+        source = self.image("source", 4 * MIB)
+        first, second = (self.serve(disk, options=("--target-name", f"iqn.2026-11.test:{name}"))
+                         for disk, name in ((source, "first"), ("ram:4M", "second")))
+        route = self.explained(first.url, second.url)
+        self.assertEqual("host memory", route["way"])
+        self.assertRegex({each["way"]: each["reason"] for each in route["not"]}["third-party copy"],
+                         "EXTENDED COPY: COPY ABORTED")
+        self.copied(first.url, second.url)
+        back = self.directory / "back"
+        self.copy(second.url, back)
+        self.assertEqual(source.read_bytes(), back.read_bytes())
+
+    def test_two_targets_of_one_name_are_not_taken_for_one(self):
+        """As on machines that were made from one image: the second one may have a disk by the name of the source."""
+        source, destination = self.image("source", 4 * MIB), self.image("destination", 4 * MIB)
+        first, second = (self.serve(*disks, options=("--target-name", "iqn.2026-11.test:same"))
+                         for disks in ((source,), ("ram:4M", destination)))
+        urls = (first.urls[0], second.urls[1])
+        route = self.explained(*urls)
+        self.assertEqual("host memory", route["way"])
+        self.assertRegex({each["way"]: each["reason"] for each in route["not"]}["third-party copy"], "is not known")
+        self.copied(*urls)
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
+
+    def test_tgt_has_no_third_party_copies(self):
+        source = self.image("source", 4 * MIB)
+        target = self.serve(source)
+        with Tgt(4 * MIB) as tgt:
+            route = self.explained(target.url, tgt.url)
+            self.assertEqual("host memory", route["way"])
+            self.assertRegex({each["way"]: each["reason"] for each in route["not"]}["third-party copy"],
+                             "does not offer third-party copies|RECEIVE COPY OPERATING PARAMETERS|EXTENDED COPY")
+            told = self.copied(target.url, tgt.url, "--verify")
+            self.assertEqual(4 * MIB, told["bytes_by_way"]["host memory"])
+
+
+if __name__ == "__main__":
+    unittest.main()
