@@ -2,10 +2,12 @@
 """The initiator against LIO, the target in Linux's kernel, both in a guest: CHAP both ways, digests, transfers with
 verification, unmap, write same, compare and write, reservations. tests/interop/initiator/exercise.cc is the user."""
 
+import json
 import os
 import shlex
 import unittest
 
+import environment
 from machine import Machine
 
 EXERCISE = os.environ.get("PEERLANE_EXERCISE", "build/release/tests/interop/initiator/initiator_exercise")
@@ -64,7 +66,7 @@ class LioTest(unittest.TestCase):
         return dict(line.split(" ", 1) for line in self.exercise(*arguments, **named).splitlines() if " " in line)
 
     def test_all(self):
-        with Machine(network=False, programs=[EXERCISE]) as self.guest:
+        with Machine(network=False, programs=[EXERCISE, environment.peerlane()]) as self.guest:
             # LIO looks for all kinds of disks, and logs refused logins, differences found, GET LBA STATUS, VERIFY.
             self.guest.expect_in_kernel_log("Unable to load target_core_", "no valid values from Acceptor's",
                                             "Security negotiation failed", "iSCSI Login negotiation failed",
@@ -75,6 +77,7 @@ class LioTest(unittest.TestCase):
             self.check_transfers()
             self.check_commands()
             self.check_reservations()
+            self.check_copies()
 
     def check_login(self):
         found = self.facts("facts")
@@ -114,6 +117,29 @@ class LioTest(unittest.TestCase):
             with self.subTest(lun=lun):
                 found = self.facts("reservations", lun)
                 self.assertEqual(("false", "true"), (found["size_while_reserved"], found["survives_reconnect"]))
+
+    def copy(self, *arguments):
+        """What `peerlane copy` tells of a copy between two LUNs."""
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in MUTUAL.items())
+        urls = " ".join(f"iscsi://127.0.0.1/{TARGET}/{arguments[at]}" for at in (0, 1))
+        options = " ".join(map(str, arguments[2:]))
+        return json.loads(self.guest.run(f"{variables} peerlane copy {urls} --json --quiet {options}", 120))
+
+    def check_copies(self):
+        """LIO copies by itself: XCOPY, as its own source calls EXTENDED COPY(LID1)."""
+        self.guest.run("dd if=/dev/urandom of=/run/disk bs=1M count=64 conv=notrunc status=none")
+        for source, destination in ((1, 0), (0, 1)):
+            with self.subTest(source=source):
+                if source == 0:
+                    self.guest.run("cp /run/disk /run/before; dd if=/dev/zero of=/run/disk bs=1M count=64 conv=notrunc "
+                                   "status=none")
+                told = self.copy(source, destination, "--only third-party", "--verify")
+                self.assertEqual((64 * MIB, 0),
+                                 (told["bytes_by_way"]["third-party copy"], told["memory_bytes"]), told)
+                self.assertIsNone(told["storage"])  # it does not tell how
+        self.guest.run("cmp /run/disk /run/before")
+        plan = self.copy(0, 1, "--explain")
+        self.assertEqual(f"within the target {TARGET}", plan["routes"][0]["through"])
 
 
 if __name__ == "__main__":
