@@ -13,6 +13,7 @@ import unittest
 
 import environment
 import server
+import tools
 from proxy import Proxy
 from server import Server
 from tgt import Tgt
@@ -139,6 +140,21 @@ block_size = 4096
         self.assertEqual((MIB, 31 * MIB), (told["bytes_by_way"]["third-party copy"], told["bytes_by_way"]["zeroes"]))
         self.assertEqual(source.read_bytes(), destination.read_bytes())
         self.assertLess(destination.stat().st_blocks * 512, 3 * MIB)
+
+    def test_the_target_shares_blocks_where_its_file_system_can(self):
+        place = self.directory / "place"
+        place.mkdir()
+        image = self.image("xfs", 320 * MIB, data=False)
+        tools.run("mkfs.xfs", "-m", "reflink=1", image)
+        tools.run("mount", "-o", "loop", image, place)
+        self.addCleanup(tools.run, "umount", place)
+        source, destination = self.image("place/source", 16 * MIB), self.image("place/destination", 16 * MIB)
+        target = self.serve(source, destination)
+        self.assertEqual(f"within the target {target.target}, which runs clone", self.explained(*target.urls)["through"])
+        told = self.copied(*target.urls)
+        self.assertEqual({"bytes_by_way": {"clone": 16 * MIB}, "memory_bytes": 0, "carried_by": "clone"},
+                         told["storage"])
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
 
     def test_what_the_target_must_not_do_is_not_asked_for(self):
         target = self.serve(self.image("source", 4 * MIB), "ram:4M")

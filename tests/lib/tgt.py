@@ -70,6 +70,10 @@ class Tgt:
         self.kill()
         self.directory.cleanup()
 
+    def add_unit(self, lun, image):
+        """A further LUN, which shows a file."""
+        self._admin("--mode", "logicalunit", "--op", "new", "--tid", "1", "--lun", str(lun), "-b", str(image))
+
     def kill(self):
         """Ends it as a crash would; SIGTERM does not end it at all."""
         if self.process is not None and self.process.poll() is None:
