@@ -45,8 +45,9 @@ class Machine:
 
     def __init__(self, *, memory=1024, network=True, programs=(), qemu_arguments=(), cpu="max", kernel_arguments="",
                  limit=600):
-        """`memory` in MiB. `programs` of this host can be called in the guest. `cpu` is one of QEMU's models.
-        `limit` bounds the life of the whole machine, also when this program is killed."""
+        """`memory` in MiB. `network`: whether there is one, or what QEMU's user network is to do besides. `programs` of
+        this host can be called in the guest. `cpu` is one of QEMU's models. `limit` bounds the life of the whole
+        machine, also when this program is killed."""
         self.network = network
         self.programs = programs
         self.qemu_arguments = qemu_arguments
@@ -74,7 +75,8 @@ class Machine:
                      "-chardev", f"socket,id=control,fd={theirs.fileno()}", "-device", "virtio-serial-pci",
                      "-device", "virtserialport,chardev=control,name=control", *self.qemu_arguments]
         if self.network:
-            arguments += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
+            options = f",{self.network}" if isinstance(self.network, str) else ""
+            arguments += ["-netdev", f"user,id=net{options}", "-device", "virtio-net-pci,netdev=net,romfile="]
         self._start = time.monotonic()
         self._process = subprocess.Popen(["timeout", str(self.limit), *map(str, arguments)], stdin=subprocess.DEVNULL,
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])

@@ -72,12 +72,12 @@ class Lab(Machine):
     """The guest. With `images`, a directory, the disks' contents outlive it, and are found there."""
 
     def __init__(self, disks=STANDARD, *, images=None, iommu="", redirect=False, programs=(), kernel_arguments="",
-                 **options):
+                 network=False, **options):
         self.disks = disks
         self.iommu = iommu
         words = (kernel_arguments, iommu, REDIRECT if redirect else "")
-        super().__init__(programs=(environment.peerlane(), *programs), network=False, kernel_arguments=" ".join(words),
-                         **options)
+        super().__init__(programs=(environment.peerlane(), *programs), network=network,
+                         kernel_arguments=" ".join(words), **options)
         self._images = images
         self.found = {}
 
@@ -89,7 +89,7 @@ class Lab(Machine):
         self._images = pathlib.Path(self._images or directory)
         self._trace = directory / "trace"
         self.qmp = None
-        self.qemu_arguments = [*_hierarchy(self.disks, self.iommu), *self._drives(),
+        self.qemu_arguments = [*self.qemu_arguments, *_hierarchy(self.disks, self.iommu), *self._drives(),
                                "-trace", f"events={dma_audit.events_file(directory)},file={self._trace}",
                                "-qmp", f"unix:{directory}/qmp,server=on,wait=off"]
         super().__enter__()
