@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 # Files of the guest's packages, as patterns below /usr (the packages' /bin, /sbin and /lib are the same directories).
 FILES = (
-    "bin/sg_*", "bin/fio", "bin/udevadm", "lib/systemd/systemd-udevd", "lib/udev/*_id", "sbin/dmsetup",
+    "bin/sg_*", "bin/ddpt*", "bin/fio", "bin/udevadm", "lib/systemd/systemd-udevd", "lib/udev/*_id", "sbin/dmsetup",
     "sbin/iscsid", "sbin/iscsiadm", "sbin/multipath", "sbin/multipathd", "lib/multipath/*.so", "sbin/blkdiscard",
     "sbin/blkid", "sbin/fstrim", "sbin/mke2fs", "sbin/mkfs.ext4", "sbin/e2fsck", "sbin/resize2fs", "sbin/mkfs.xfs",
     "sbin/xfs_repair", "sbin/xfs_growfs", "sbin/mkfs.btrfs", "sbin/modprobe",

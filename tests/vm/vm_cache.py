@@ -34,7 +34,7 @@ KERNEL_SUITE = "trixie-backports"
 KERNEL_PACKAGES = ("linux-binary", "linux-modules", "linux-base")
 NEEDED_OPTIONS = ("CONFIG_PCI_P2PDMA=y", "CONFIG_BLK_DEV_NVME=y", "CONFIG_VIRTIO_CONSOLE=y", "CONFIG_ISCSI_TCP=m")
 
-GUEST_PACKAGES = ("base-passwd", "btrfs-progs", "busybox-static", "dmsetup", "e2fsprogs", "fio", "kmod",
+GUEST_PACKAGES = ("base-passwd", "btrfs-progs", "busybox-static", "ddpt", "dmsetup", "e2fsprogs", "fio", "kmod",
                   "multipath-tools", "open-iscsi", "sg3-utils", "sg3-utils-udev", "udev", "util-linux", "xfsprogs")
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
