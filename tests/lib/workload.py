@@ -17,8 +17,9 @@ class HealthyInitiator:
         (leaving the `with` checks that it was not disturbed)
     """
 
-    def __init__(self, server, first_block=0, blocks=4096, keys=None, slowest=5.0):
-        self.session = connect(server, initiator=f"iqn.2026-11.test:healthy-{first_block}", keys=keys)
+    def __init__(self, server, first_block=0, blocks=4096, keys=None, slowest=5.0, lun=0):
+        self.session = connect(server, initiator=f"iqn.2026-11.test:healthy-{lun}-{first_block}", keys=keys)
+        self.lun = lun
         self.first, self.blocks = first_block, blocks
         self.slowest_allowed = environment.seconds(slowest)
         self.slowest = 0.0
@@ -64,8 +65,8 @@ class HealthyInitiator:
                 lba = self.first + choose.randrange(self.blocks - count + 1)
                 data = os.urandom(count * 512)
                 start = time.monotonic()
-                self.session.write(lba, data)
-                if self.session.read(lba, count) != data:
+                self.session.write(lba, data, lun=self.lun)
+                if self.session.read(lba, count, lun=self.lun) != data:
                     raise AssertionError(f"block {lba}: read something else than was written")
                 self.slowest = max(self.slowest, time.monotonic() - start)
                 self.rounds += 1

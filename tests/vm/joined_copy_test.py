@@ -6,9 +6,13 @@ The target is `peerlane serve` in a guest, the client is on this host. Nothing i
 trace of the disks shows that no data lay in the target's RAM, and QEMU's capture of the guest's network card that none
 went to the client or came from it. Both proofs are shown to fail where they should."""
 
+import concurrent.futures
 import os
 import pathlib
+import random
 import re
+import struct
+import threading
 import unittest
 
 import environment
@@ -27,6 +31,10 @@ PORT = 3260
 # A command and its answer take some hundred bytes, and TCP's and Ethernet's headers. Of a copy through the client there
 # would be twice SIZE.
 WIRE_LIMIT = 8 << 10
+
+MISCOMPARE = 0x0E
+COMPARING = 8      # sessions
+LONGEST_WAIT = 30  # seconds for a command beside others
 
 # What makes data known wherever they are: the beginning of each LINE bytes. The rest is random.
 LINE = 64
@@ -56,10 +64,8 @@ class JoinedCopyTest(unittest.TestCase):
         cls.guest = cls.enterClassContext(Lab(disks, images=cls.images, qemu_arguments=cls.capture.qemu_arguments,
                                               network=f"hostfwd=tcp:127.0.0.1:0-{machine.ADDRESS}:{PORT}"))
         cls.target = cls.serve()
-        cls.session = Session(Connection(("127.0.0.1", cls.forwarded_port()), 60), cls.target).login()
-        cls.addClassCleanup(cls.session.close)
-        for lun in range(3):
-            cls.session.test_unit_ready(lun)
+        cls.port = cls.forwarded_port()
+        cls.session = cls.log_in()
         cls.units = [identification(naa_of(cls.session, lun)) for lun in range(3)]
 
     @classmethod
@@ -71,6 +77,14 @@ class JoinedCopyTest(unittest.TestCase):
         urls = cls.guest.wait_until(f"[ $(grep -c ^iscsi: {job}.output) = 3 ] && grep ^iscsi: {job}.output")
         cls.addClassCleanup(cls.stop, job)
         return urls.split()[0].split("/")[3]
+
+    @classmethod
+    def log_in(cls, timeout=60):
+        session = Session(Connection(("127.0.0.1", cls.port), timeout), cls.target).login()
+        cls.addClassCleanup(session.close)
+        for lun in range(3):
+            session.test_unit_ready(lun)
+        return session
 
     @classmethod
     def stop(cls, job):
@@ -138,6 +152,47 @@ class JoinedCopyTest(unittest.TestCase):
         exposed = self.copies.exposed("A", "B", length, 0, at * BLOCK)
         self.assertLessEqual(2 * length - PROBE, sum(transfer.length for transfer in exposed))
         self.assertTrue(self.data[:length] == self.copies.contents("B", at * BLOCK, length))
+
+    def test_opposite_directions_and_who_wants_blocks_for_himself(self):
+        """Two copies of the same blocks, one to and one fro, hold one disk while they wait for the other; COMPARE AND
+        WRITE to both waits for both, and has them wait. Nobody does so for ever. Each block is of one disk or the
+        other in the end."""
+        length, at = MIB // 4, 40 * MIB
+        old = [os.urandom(length) for _ in "AB"]
+        for lun, data in enumerate(old):
+            self.session.write(at // BLOCK, data, lun=lun)
+        rounds, ended = 80, threading.Event()
+
+        def copy(session, source, destination):
+            segment = blocks_to_blocks(source, destination, length // BLOCK, at // BLOCK, at // BLOCK)
+            for _ in range(rounds):
+                self.assertEqual(0, session.wait(start_copy(session, lid1(self.units, [segment]))).status)
+
+        def compare(session, lun):
+            """Of what is nowhere: the disk is read, and nothing is written."""
+            choose, nowhere = random.Random(lun), SIGN * (2 * BLOCK // len(SIGN))
+            while not ended.is_set():
+                lba = at // BLOCK + choose.randrange(length // BLOCK)
+                result = session.execute(struct.pack(">BBQ3xBxx", 0x89, 0, lba, 1), data=nowhere, lun=lun)
+                self.assertEqual(MISCOMPARE, result.sense_key)
+
+        with concurrent.futures.ThreadPoolExecutor(COMPARING + 2) as threads:
+            sessions = [self.log_in(LONGEST_WAIT) for _ in range(COMPARING + 2)]
+            comparing = [threads.submit(compare, sessions[i], i % 2) for i in range(COMPARING)]
+            copying = [threads.submit(copy, sessions[COMPARING + i], i, 1 - i) for i in range(2)]
+            try:
+                for each in copying:
+                    each.result()
+            finally:
+                ended.set()
+            for each in comparing:
+                each.result()
+        for name in "AB":
+            self.session.flush("AB".index(name))
+            new = self.copies.contents(name, at, length)
+            for begin in range(0, length, BLOCK):
+                block = slice(begin, begin + BLOCK)
+                self.assertIn(new[block], (old[0][block], old[1][block]))
 
 
 if __name__ == "__main__":
