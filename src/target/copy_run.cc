@@ -100,7 +100,7 @@ scsi::SenseCode failure_code(const Error& error) {
 /// The ends of a move as the copy engine takes them.
 class MoveEnds {
  public:
-  MoveEnds(const CopyMove& move, const bool& ending) {
+  MoveEnds(const CopyMove& move, const bool& ending) : move_(move) {
     if (move.source.unit != nullptr && move.source.unit == move.destination.unit) {
       // Inside one unit the engine has to see one disk.
       destination_.emplace(*move.destination.unit, Use::kBoth, ending);
@@ -110,14 +110,36 @@ class MoveEnds {
     }
     source = end_of(move.source, source_ ? source_ : destination_);
     destination = end_of(move.destination, destination_);
+    for_each_unit([](LogicalUnit& unit) { unit.copies_under_way().fetch_add(1, std::memory_order_relaxed); });
+  }
+  ~MoveEnds() {
+    for_each_unit([](LogicalUnit& unit) { unit.copies_under_way().fetch_sub(1, std::memory_order_relaxed); });
   }
   MoveEnds(const MoveEnds&) = delete;
   MoveEnds& operator=(const MoveEnds&) = delete;
+
+  /// How many requests a copy may have under way: the copies of a unit together have few, so that a disk's other users
+  /// do not find a long queue, but each has one.
+  unsigned depth() {
+    unsigned most = 1;
+    for_each_unit([&](LogicalUnit& unit) {
+      most = std::max(most, unit.copies_under_way().load(std::memory_order_relaxed));
+    });
+    return std::max(1u, limits::kUnitCopyDepth / most);
+  }
 
   copy::End source;
   copy::End destination;
 
  private:
+  template <typename Visit>
+  void for_each_unit(Visit&& visit) {
+    if (move_.source.unit != nullptr) visit(move_.source.unit->unit());
+    if (move_.destination.unit != nullptr && move_.destination.unit != move_.source.unit) {
+      visit(move_.destination.unit->unit());
+    }
+  }
+
   static copy::End end_of(const CopyEnd& place, std::optional<UnitDisk>& unit) {
     copy::End end;
     end.device = place.unit != nullptr ? &*unit : place.disk.get();
@@ -126,6 +148,7 @@ class MoveEnds {
     return end;
   }
 
+  const CopyMove& move_;
   std::optional<UnitDisk> source_;
   std::optional<UnitDisk> destination_;
 };
@@ -147,7 +170,8 @@ io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation,
   auto plan = co_await copy::plan(std::move(source), std::move(destination), options);
   if (!plan) co_return std::unexpected(plan.error());
   copy::JobOptions job_options;
-  job_options.depth = limits::kUnitCopyDepth;
+  job_options.depth = ends->depth();
+  job_options.request_bytes = limits::kUnitCopyRequestBytes;
   job_options.flush = move.destination.unit == nullptr || must_reach_medium(move.destination.unit->unit(), false);
   const auto job = std::make_unique<copy::Job>(std::move(*plan), job_options);
   operation.job = job.get();

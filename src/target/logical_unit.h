@@ -160,6 +160,9 @@ class LogicalUnit {
   void orphan_ended() { orphans_.fetch_sub(1, std::memory_order_acq_rel); }
   bool has_orphans() const { return orphans_.load(std::memory_order_acquire) != 0; }
 
+  /// Third-party copies from or to the unit that go on now: they share what its disk can do with everybody else.
+  std::atomic<unsigned>& copies_under_way() { return copies_under_way_; }
+
   /// How often it has been reset: what began before the last time is over.
   unsigned resets() const { return resets_.load(std::memory_order_acquire); }
 
@@ -227,6 +230,7 @@ class LogicalUnit {
   const UnitIdentity identity_;
   std::atomic<std::uint64_t> blocks_;
   std::atomic<unsigned> orphans_{0};
+  std::atomic<unsigned> copies_under_way_{0};
   std::atomic<unsigned> resets_{0};
   std::atomic<bool> started_{true};
   RangeLock ranges_;

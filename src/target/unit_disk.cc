@@ -38,6 +38,8 @@ io::Task<Result<void>> UnitDisk::enter(RangeLock::Pass& pass, std::optional<io::
     if (unit().condition().sanitizing()) co_return fail(EIO, "the unit is being sanitized");
     co_await io::sleep(io::Reactor::current(), kLookAgain);
   }
+  // A disk that answers at once would leave nobody else his turn.
+  co_await io::yield(io::Reactor::current());
   const ReservationClass needed = use_ == Use::kRead ? ReservationClass::kRead : ReservationClass::kWrite;
   if ((nexus_.conflicts() & conflict(needed)) != 0) co_return fail(EACCES, "another initiator has reserved the unit");
   if (unit().condition().sanitizing()) co_return fail(EIO, "the unit is being sanitized");
