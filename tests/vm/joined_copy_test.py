@@ -7,6 +7,7 @@ trace of the disks shows that no data lay in the target's RAM, and QEMU's captur
 went to the client or came from it. Both proofs are shown to fail where they should."""
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import random
@@ -22,6 +23,7 @@ from direct_copies import MIB, PROBE, Copies
 from extended_copy import blocks_to_blocks, identification, lid1, lid4, naa_of, start_copy
 from initiator import Connection, Session
 from pci_lab import ROOT, Disk, Lab, image
+from server import run
 
 BLOCK = 512
 DISK = 48 * MIB
@@ -123,6 +125,21 @@ class JoinedCopyTest(unittest.TestCase):
         self.session.flush(1)
         self.copies.stable("B")
         self.assertTrue(self.data == self.copies.contents("B", 0, SIZE), "B is not what A is")
+
+    def test_peerlane_copy(self):
+        """The command asks for it by itself, and says which way the target took."""
+        urls = [f"iscsi://127.0.0.1:{self.port}/{self.target}/{lun}" for lun in range(2)]
+        done = run("copy", *urls, "--json", "--progress", "none", "--length", SIZE, "--destination-offset", SIZE)
+        self.assertEqual(0, done.returncode, done.stderr)
+        said = json.loads(done.stdout)
+        self.assertEqual({"third-party copy": SIZE}, {way: count for way, count in said["bytes_by_way"].items() if count})
+        self.assertEqual(0, said["memory_bytes"])
+        self.assertEqual(SIZE, said["storage"]["bytes_by_way"]["peer-to-peer"], said)
+        self.assertEqual([], self.copies.exposed("A", "B", SIZE, 0, SIZE))
+        self.assertEqual(0, self.carried())
+        self.assertLess(self.capture.bytes(), 4 * WIRE_LIMIT)  # with two logins, and questions about the disks
+        self.copies.stable("B")
+        self.assertTrue(self.data == self.copies.contents("B", SIZE, SIZE), "B is not what A is")
 
     def test_several_segments_of_the_longer_form(self):
         segments = [blocks_to_blocks(0, 1, 4096, at * 4096, 65536 + (3 - at) * 4096) for at in range(4)]
