@@ -122,9 +122,8 @@ class MoveEnds {
   /// do not find a long queue, but each has one.
   unsigned depth() {
     unsigned most = 1;
-    for_each_unit([&](LogicalUnit& unit) {
-      most = std::max(most, unit.copies_under_way().load(std::memory_order_relaxed));
-    });
+    for_each_unit(
+        [&](LogicalUnit& unit) { most = std::max(most, unit.copies_under_way().load(std::memory_order_relaxed)); });
     return std::max(1u, limits::kUnitCopyDepth / most);
   }
 

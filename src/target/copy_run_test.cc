@@ -55,7 +55,7 @@ class CountedDevice final : public block::FilterDevice {
 class CopyRunTest : public ::testing::Test {
  protected:
   void start(bool at_once) {
-    for (std::size_t i = 0; i < 2; ++i) {
+    for (std::uint16_t i = 0; i < 2; ++i) {
       auto disk = block::RamDevice::create(64 * kMiB, 512, false, "ram:64M");
       ASSERT_TRUE(disk);
       const std::vector<std::uint8_t> data(64 * kMiB, 0x5a);

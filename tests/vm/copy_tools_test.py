@@ -30,7 +30,7 @@ SIZES = {"source": 40 * MIB, "destination": 40 * MIB, "small": 2 * MIB, "big_sou
 BLOCKS = {"big_source": 4096, "big": 4096}
 
 # Exit statuses of sg3_utils, and of ddpt: sg3_utils(8), EXIT STATUS.
-ILLEGAL_REQUEST, COPY_ABORTED, RESERVATION_CONFLICT = 5, 10, 24
+ILLEGAL_REQUEST, COPY_ABORTED, RESERVATION_CONFLICT, INVALID_TOKEN = 5, 10, 24, 110
 
 # Of copies of blocks of 512 bytes: (blocks, from, to, blocks of a command). A segment descriptor holds 65535 blocks.
 SHAPES = ((1, 0, 0, None), (1000, 7, 13, 128), (4097, 1, 70000, 1000), (65535, 9, 4, None), (65552, 3, 5, None),
@@ -80,9 +80,9 @@ class CopyToolsTest(unittest.TestCase):
         piece = self.expected[source][skip * block:(skip + count) * block]
         self.expected[destination][seek * block:(seek + count) * block] = piece
 
-    def ask(self, command, status=0):
-        """Runs a command in the guest, in which {name} is a disk; what it says."""
-        ended, output = World.guest.run(command.format(**World.disks), 120, check=False)
+    def ask(self, command, status=0, guest=None):
+        """Runs a command in the guest, or another one, in which {name} is a disk; what it says."""
+        ended, output = (guest or World.guest).run(command.format(**World.disks), 120, check=False)
         self.assertEqual(status, ended, f"{command}\n{output}")
         return output
 
@@ -165,6 +165,90 @@ class ExtendedCopyTest(CopyToolsTest):
             self.assertEqual(0, pr.reserve_out(other, pr.CLEAR, key=1, lun=lun).status)
         self.ask("sg_xcopy if={source} of={destination} bs=512 count=100 seek=100")
         self.moved("source", "destination", 100, 0, 100)
+        self.unchanged_but_as_expected()
+
+
+class TokenTest(CopyToolsTest):
+    """Copies in two commands, with a ROD token between them."""
+
+    SHAPE = (3000, 17, 1000)  # blocks, from, to
+
+    def take_token(self):
+        """A token in a file of the guest."""
+        self.fill("source")
+        self.ask("ddpt if={source} bs=512 rtf=/tmp/token count=%d skip=%d" % self.SHAPE[:2])
+        self.assertEqual("512", World.guest.run("wc -c < /tmp/token").strip())
+        return "/tmp/token"
+
+    def write(self, token, status=0, guest=None, disk="{destination}"):
+        count, _, seek = self.SHAPE
+        command = f"ddpt rtf={token} of={disk} bs=512 count={count} seek={seek}"
+        return self.ask(command, status, guest)
+
+    def test_full_copy(self):
+        for count, skip, seek in ((1, 0, 0), (1000, 7, 13), (65552, 3, 5)):
+            self.fill("source")
+            self.ask(f"ddpt --odx if={{source}} of={{destination}} bs=512 count={count} skip={skip} seek={seek}")
+            self.moved("source", "destination", count, skip, seek)
+            self.unchanged_but_as_expected()
+
+    def test_big_blocks(self):
+        self.fill("big_source")
+        self.ask("ddpt --odx if={big_source} of={big} bs=4096 count=1500 skip=3 seek=501")
+        self.moved("big_source", "big", 1500, 3, 501, 4096)
+        self.unchanged_but_as_expected()
+
+    def test_a_file_between_two_commands(self):
+        """Twice, since a token is used up by nobody who does not say so."""
+        token = self.take_token()
+        self.write(token)
+        self.moved("source", "destination", *self.SHAPE)
+        self.unchanged_but_as_expected()
+        self.expected["destination"][:] = os.urandom(SIZES["destination"])
+        (World.directory / "destination.img").write_bytes(self.expected["destination"])
+        self.write(token)
+        self.moved("source", "destination", *self.SHAPE)
+        self.unchanged_but_as_expected()
+
+    def test_a_file_between_two_initiators(self):
+        token = self.take_token()
+        text = World.guest.run(f"base64 {token}")
+        with Machine() as other:
+            session = OpenIscsi(other, "iqn.2026-11.test:second").log_in(TARGET, parse_url(World.server.url)[1])
+            disk = session.disk(list(SIZES).index("destination")).removeprefix("/dev/")
+            generic = "/dev/" + other.run(f"ls /sys/block/{disk}/device/scsi_generic").strip()
+            other.run(f"base64 -d > /tmp/token << end\n{text}\nend")
+            self.write("/tmp/token", guest=other, disk=generic)
+        self.moved("source", "destination", *self.SHAPE)
+        self.unchanged_but_as_expected()
+
+    def test_zeroes(self):
+        self.fill("destination")
+        self.ask("ddpt if=/dev/null rtype=zero of={destination} bs=512 count=5000 seek=33")
+        self.expected["destination"][33 * 512:5033 * 512] = bytes(5000 * 512)
+        self.unchanged_but_as_expected()
+
+    def test_data_that_have_changed(self):
+        """A token stands for what there was. Where the target could not put that aside, it is refused."""
+        token = self.take_token()
+        old = bytes(self.expected["source"])
+        World.guest.run("dd if=/dev/urandom of=/tmp/block bs=512 count=1")
+        self.ask("sg_dd if=/tmp/block of={source} oflag=sgio bs=512 seek=1500 count=1")
+        self.expected["source"][1500 * 512:1501 * 512] = self.on_disk("source")[1500 * 512:1501 * 512]
+        self.assertNotEqual(old, bytes(self.expected["source"]))
+        ended, output = World.guest.run(f"ddpt rtf={token} of={World.disks['destination']} bs=512 "
+                                        f"count={self.SHAPE[0]} seek={self.SHAPE[2]}", check=False)
+        if ended == 0:
+            count, skip, seek = self.SHAPE
+            self.expected["destination"][seek * 512:(seek + count) * 512] = old[skip * 512:(skip + count) * 512]
+        else:
+            self.assertEqual(INVALID_TOKEN, ended, output)
+        self.unchanged_but_as_expected()
+
+    def test_what_was_never_given(self):
+        token = self.take_token()
+        World.guest.run(f"(head -c 300 {token}; head -c 212 /dev/urandom) > /tmp/guessed")
+        self.write("/tmp/guessed", INVALID_TOKEN)
         self.unchanged_but_as_expected()
 
 

@@ -132,7 +132,8 @@ class JoinedCopyTest(unittest.TestCase):
         done = run("copy", *urls, "--json", "--progress", "none", "--length", SIZE, "--destination-offset", SIZE)
         self.assertEqual(0, done.returncode, done.stderr)
         said = json.loads(done.stdout)
-        self.assertEqual({"third-party copy": SIZE}, {way: count for way, count in said["bytes_by_way"].items() if count})
+        ways = {way: count for way, count in said["bytes_by_way"].items() if count}
+        self.assertEqual({"third-party copy": SIZE}, ways)
         self.assertEqual(0, said["memory_bytes"])
         self.assertEqual(SIZE, said["storage"]["bytes_by_way"]["peer-to-peer"], said)
         self.assertEqual([], self.copies.exposed("A", "B", SIZE, 0, SIZE))
