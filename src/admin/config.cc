@@ -12,9 +12,11 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "admin/account_keys.h"
 #include "admin/address.h"
 #include "admin/disk.h"
 #include "admin/filter_keys.h"
+#include "admin/peer_keys.h"
 #include "admin/rules.h"
 #include "admin/section.h"
 #include "admin/state_directory.h"
@@ -23,14 +25,16 @@
 namespace peerlane::admin {
 namespace {
 
-constexpr std::size_t kMaxTextValueBytes = 255;  // RFC 7143 §6.1: values of text keys (TargetAlias, CHAP_N)
+constexpr std::size_t kMaxTextValueBytes = 255;  // RFC 7143 §6.1: values of text keys (TargetAlias)
 constexpr std::array<std::string_view, 4> kAccessStates = {"optimized", "non-optimized", "standby", "unavailable"};
+constexpr std::array<std::string_view, 3> kPolicies = {"off", "same-switch", "kernel"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warning", "error"};
 
 /// Turns the tables of one document into a Configuration.
 class Reader {
  public:
-  Reader(const ConfigurationContext& context, Configuration& out) : context_(context), out_(out) {}
+  Reader(const ConfigurationContext& context, Configuration& out)
+      : context_(context), out_(out), accounts_(context, out.findings) {}
 
   void read(const toml::table& root);
 
@@ -45,8 +49,6 @@ class Reader {
   void read_port_group(const toml::table& table, target::TargetDeclaration& target);
   void read_access(const toml::table& table, target::AccessDeclaration& access);
   void read_chap(const toml::table& table, const std::string& title, target::Authentication& authentication);
-  std::optional<target::ChapAccount> read_account(const toml::table& table, const std::string& title);
-  std::optional<std::string> read_secret(Section& section);
   void read_lun(const toml::table& table, target::TargetDeclaration& target);
   void check_lun_disk(Section& section, const target::LunDeclaration& lun);
   void check_shared_disk(Section& section, const target::LunDeclaration& lun);
@@ -56,7 +58,7 @@ class Reader {
 
   const ConfigurationContext& context_;
   Configuration& out_;
-  bool warned_inline_secret_ = false;
+  AccountKeys accounts_;
   std::set<std::uint16_t> groups_;                   // of the portals
   std::vector<std::pair<std::string, bool>> disks_;  // those seen so far, and whether they are written to
 };
@@ -69,6 +71,9 @@ void Reader::read(const toml::table& root) {
   if (const toml::table* const discovery = top.table("discovery")) read_discovery(*discovery);
   for (const toml::table* const target : top.tables("target")) read_target(*target);
   if (const auto problem = check_cached_once(out_.declaration)) top.report("target", *problem);
+  for (const toml::table* const peer : top.tables("peer")) {
+    read_peer(*peer, accounts_, out_.declaration, out_.findings);
+  }
   if (!top.has("target"))
     top.report("target", {"there is no target", "add one: [[target]], and below it [[target.lun]]"});
   top.finish();
@@ -82,6 +87,8 @@ void Reader::read_service(const toml::table& table) {
   out_.declaration.poll = std::chrono::microseconds(service.number("poll", 0, limits::kMaxPoll.count()).value_or(0));
   out_.declaration.cache_memory =
       service.size("cache_memory", limits::kLeastCacheBytes, limits::kMostCacheBytes).value_or(limits::kCacheBytes);
+  const auto policy = service.choice("p2p", {kPolicies.begin(), kPolicies.end()});
+  if (policy) out_.declaration.p2p = static_cast<pcie::Policy>(*policy);  // the names are in the order of their values
   out_.declaration.allow_anonymous = service.flag("allow_anonymous").value_or(false);
   out_.declaration.state = resolve_state(service);
   out_.json_log = service.flag("json_log").value_or(false);
@@ -232,7 +239,7 @@ void Reader::read_access(const toml::table& table, target::AccessDeclaration& ac
 void Reader::read_chap(const toml::table& table, const std::string& title, target::Authentication& authentication) {
   Section section = this->section(table, title);
   for (const toml::table* const element : section.tables("accounts")) {
-    const auto account = read_account(*element, "accounts of " + title);
+    const auto account = accounts_.read(*element, "accounts of " + title);
     if (!account) continue;
     const auto same = [&](const target::ChapAccount& other) { return other.name == account->name; };
     if (std::ranges::any_of(authentication.accounts, same)) {
@@ -246,59 +253,11 @@ void Reader::read_chap(const toml::table& table, const std::string& title, targe
                                 "write accounts = [{ name = \"...\", secret_file = \"...\" }], or remove the table"});
   }
   if (const toml::table* const mutual = section.table("mutual")) {
-    authentication.mutual = read_account(*mutual, "mutual of " + title);
+    authentication.mutual = accounts_.read(*mutual, "mutual of " + title);
   }
   authentication.allow_none = !section.flag("required").value_or(true);
   if (auto problem = check_distinct_secrets(authentication)) section.report("mutual", *problem);
   section.finish();
-}
-
-std::optional<target::ChapAccount> Reader::read_account(const toml::table& table, const std::string& title) {
-  Section section = this->section(table, title);
-  auto name = section.text("name");
-  if (!section.has("name") || (name && (name->empty() || name->size() > kMaxTextValueBytes))) {
-    section.report("name",
-                   {"an account needs a name of 1 to 255 bytes", "write name = \"...\", as the initiator sends it"});
-    name.reset();
-  }
-  auto secret = read_secret(section);
-  section.finish();
-  if (!name || !secret) return std::nullopt;
-  return target::ChapAccount{*name, *secret};
-}
-
-std::optional<std::string> Reader::read_secret(Section& section) {
-  const auto text = section.text("secret");
-  const auto file = section.text("secret_file");
-  const auto variable = section.text("secret_env");
-  if (int{section.has("secret")} + int{section.has("secret_file")} + int{section.has("secret_env")} != 1) {
-    section.report("name", {"an account needs one secret", "give exactly one of secret_file, secret_env and secret"});
-    return std::nullopt;
-  }
-  if (text) {
-    if (context_.readable_by_others && !warned_inline_secret_) {
-      warned_inline_secret_ = true;
-      section.report("secret",
-                     {"other users may read this file, and it holds a secret",
-                      "run chmod 600 on it, or put the secret in a file of its own (secret_file)"},
-                     Severity::kWarning);
-    }
-    if (auto problem = check_secret(*text, "here")) {
-      section.report("secret", *problem);
-      return std::nullopt;
-    }
-    return text;
-  }
-  if (!file && !variable) return std::nullopt;
-  const std::string_view key = file ? "secret_file" : "secret_env";
-  const auto found =
-      file ? secret_from_file(context_.secrets, resolve(*file)) : secret_from_environment(context_.secrets, *variable);
-  if (!found) {
-    section.report(key, found.error());
-    return std::nullopt;
-  }
-  if (found->warning) section.report(key, *found->warning, Severity::kWarning);
-  return found->secret;
 }
 
 void Reader::read_lun(const toml::table& table, target::TargetDeclaration& target) {

@@ -240,7 +240,7 @@ TEST(Configuration, UnknownChoice) {
 TEST(Configuration, UnknownKeyWithoutSimilarOne) {
   EXPECT_THAT(findings(with_target("[service]\nzzzzzzzz = 1\n")),
               ElementsAre(HasSubstr("the keys here are: allow_anonymous, cache_memory, json_log, "
-                                    "log_level, poll, state, threads")));
+                                    "log_level, p2p, poll, state, threads")));
 }
 
 TEST(Configuration, AStateDirectoryThatCannotBeUsedIsAWarning) {
@@ -438,7 +438,7 @@ std::vector<std::string> toml_examples(const std::string& path) {
 
 TEST(Configuration, ExamplesOfTheDocumentAreValid) {
   const auto examples = toml_examples(PEERLANE_SOURCE_DIR "/docs/configuration.md");
-  ASSERT_EQ(examples.size(), 3u);
+  ASSERT_EQ(examples.size(), 4u);
   for (const std::string& example : examples) EXPECT_THAT(findings(example), IsEmpty()) << example;
 }
 

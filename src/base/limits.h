@@ -181,6 +181,19 @@ inline constexpr unsigned kThirdPartyTries = 3;                     // of one wh
 inline constexpr std::chrono::seconds kThirdPartyTimeout = 300s;    // one without an answer is aborted
 inline constexpr std::chrono::milliseconds kThirdPartyAsk = 500ms;  // between two questions how far one is
 
+// --- Copies from and to other targets ---
+inline constexpr std::size_t kPeers = 64;        // targets that copies may go to; one session each
+inline constexpr std::size_t kPeerLuns = 256;    // logical units of one that are looked at
+inline constexpr auto kPeerFindTimeout = 6s;     // to find a logical unit
+inline constexpr auto kPeerConnectTimeout = 3s;  // to one of them
+inline constexpr auto kPeerLoginTimeout = 3s;    // there
+inline constexpr auto kPeerPause = 1s;           // after a login that failed, before the next one
+inline constexpr auto kPeerNopInterval = 2s;     // its silence until we send a NOP-Out
+inline constexpr auto kPeerNopTimeout = 2s;      // silence after it until the connection is dropped
+inline constexpr auto kPeerReplacement = 5s;     // a copy waits so long for a new connection
+inline constexpr auto kPeerReconnectMost = 1s;   // between two attempts to log in again
+inline constexpr auto kPeerIdle = 60s;           // without a copy: the session is closed
+
 // --- The bus ---
 inline constexpr std::size_t kSysfsFileBytes = 4096;       // of a file in sysfs; longer ones are cut
 inline constexpr std::size_t kSysfsEntries = 64u << 10;    // names in one directory of sysfs

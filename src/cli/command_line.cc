@@ -85,6 +85,14 @@ void add_disk_options(CLI::App& command, ServeArguments& arguments) {
   command.add_flag("--no-direct", arguments.no_direct, "Go through the kernel's page cache instead of O_DIRECT")
       ->group(group);
   command
+      .add_option(
+          "--p2p", arguments.p2p,
+          "Between which disks third-party copies may go over the bus: none, those behind one switch, or all for "
+          "which the kernel does it, host bridges included (default: same-switch)")
+      ->check(CLI::IsMember({"off", "same-switch", "kernel"}).description(""))
+      ->type_name("off|same-switch|kernel")
+      ->group(group);
+  command
       .add_option("--state", arguments.state,
                   "Directory for what survives a restart, such as persistent reservations (default: "
                   "/var/lib/peerlane for root, else ~/.local/state/peerlane)")

@@ -34,7 +34,8 @@ bool contradicts_config(const ServeArguments& arguments) {
          arguments.physical_block_size != 0 || arguments.read_only || arguments.write_through || arguments.no_direct ||
          !arguments.state.empty() || !arguments.cache.empty() || !arguments.cache_memory.empty() ||
          !arguments.read_ahead.empty() || !arguments.initiators.empty() || !arguments.addresses.empty() ||
-         !arguments.account.name.empty() || !arguments.mutual.name.empty() || arguments.allow_anonymous;
+         !arguments.account.name.empty() || !arguments.mutual.name.empty() || arguments.allow_anonymous ||
+         !arguments.p2p.empty();
 }
 
 Configuration from_file(const ServeArguments& arguments) {
@@ -174,6 +175,7 @@ Configuration from_options(const ServeArguments& arguments, const admin::SecretS
   declaration.poll = std::chrono::microseconds(arguments.poll);
   declaration.allow_anonymous = arguments.allow_anonymous;
   declaration.state = arguments.state;
+  if (const auto policy = pcie::parse_policy(arguments.p2p)) declaration.p2p = *policy;
   add_portals(arguments, configuration);
 
   target::TargetDeclaration target;

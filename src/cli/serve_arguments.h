@@ -41,6 +41,7 @@ struct ServeArguments {
   AccountArguments account;
   AccountArguments mutual;
   bool allow_anonymous = false;
+  std::string p2p;
 
   std::string log_level;
   bool json_log = false;

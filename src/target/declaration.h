@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "block/filter_options.h"
+#include "pcie/peer_to_peer.h"
 #include "scsi/port_groups.h"
 
 namespace peerlane::target {
@@ -69,6 +70,20 @@ struct TargetDeclaration {
   std::vector<LunDeclaration> luns;
 };
 
+/// A target of somebody else that third-party copies may come from and, if it is writable, go to. What our account may
+/// do there everyone may do through a copy whom this admits.
+struct PeerDeclaration {
+  std::string target;                   // its iSCSI name
+  std::string host;                     // of its portal: a name, or a numeric address without brackets
+  std::uint16_t port = 3260;            // of its portal
+  std::string initiator_name;           // ours there; empty: initiator::initiator_name()
+  std::optional<ChapAccount> account;   // ours there
+  std::optional<ChapAccount> mutual;    // what it must prove itself with; needs `account`
+  std::vector<std::string> targets;     // through which of our targets it may be asked for, by name; empty: all
+  std::vector<std::string> initiators;  // by whom, as in AccessDeclaration
+  bool writable = false;                // it may be a copy destination, too
+};
+
 struct Declaration {
   std::vector<PortalDeclaration> portals;
   std::vector<TargetDeclaration> targets;
@@ -77,6 +92,8 @@ struct Declaration {
   unsigned threads = 0;               // reactors, up to limits::kThreads; 0: one per processor
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps, up to limits::kMaxPoll
   std::uint64_t cache_memory = limits::kCacheBytes;  // bytes, for all disks that have a cache
+  std::vector<PeerDeclaration> peers;                // up to limits::kPeers; no other target is ever dialled
+  pcie::Policy p2p = pcie::Policy::kSameSwitch;      // for copies over the bus
   bool allow_anonymous = false;                      // listening beyond loopback without authentication is meant
 };
 
