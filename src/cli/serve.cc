@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/state_directory.h"
+#include "cli/peer_thread.h"
 #include "cli/service_manager.h"
 #include "cli/stop_signals.h"
 #include "cli/version.h"
@@ -25,11 +26,19 @@ std::string json_line(const target::LunAddress& lun) {
 /// Runs the service until it is told to stop.
 ExitCode run_service(const target::Declaration& declaration, bool json) {
   StopSignals signals;
+  const auto peers = PeerThread::start(declaration.peers);
+  if (!peers) {
+    log::error("{}", peers.error().text());
+    return ExitCode::kFailure;
+  }
+  PeerThread* const peer_thread = peers->get();
   target::StartOptions options;
   options.inherited_sockets = inherited_sockets();
+  if (peer_thread != nullptr) options.peers = peer_thread->units();
   const auto server = target::Server::start(declaration, options);
   if (!server) {
     log::error("{}", server.error().text());
+    if (peer_thread != nullptr) peer_thread->stop();
     return ExitCode::kFailure;
   }
   for (const target::LunAddress& lun : (*server)->luns()) fmt::print("{}\n", json ? json_line(lun) : lun.url);
@@ -40,7 +49,8 @@ ExitCode run_service(const target::Declaration& declaration, bool json) {
   const char* const signal = signals.wait();
   log::info("{}: stopping; initiators are asked to log out", signal);
   notify_stopping();
-  if ((*server)->stop()) return ExitCode::kOk;
+  if (peer_thread != nullptr) peer_thread->begin_stop();
+  if ((*server)->stop() && (peer_thread == nullptr || peer_thread->stop())) return ExitCode::kOk;
   log::error("a disk did not let go of a command in time: ending without it");
   // The server still belongs to the threads that wait for that disk.
   _exit(static_cast<int>(ExitCode::kFailure));

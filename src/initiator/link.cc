@@ -113,7 +113,7 @@ io::Task<Result<Link>> open_link(io::Reactor& reactor, LinkOptions& options, Log
       terms.chap_without = refusal.chap;
       continue;
     }
-    if (link || !refusal.moved) co_return link;
+    if (link || !refusal.moved || !options.follow) co_return link;
     if (redirections == limits::kRedirections) {
       co_return fail(ELOOP, "the target sends us from one address to another; check its configuration");
     }

@@ -23,6 +23,7 @@ struct LinkOptions {
   std::uint16_t port = 3260;
   io::Duration connect_timeout = limits::kConnectTimeout;
   io::Duration login_timeout = limits::kLoginTimeout;
+  bool follow = true;  // to where the target says that it has moved; otherwise that is EREMCHG
 };
 
 struct Link {

@@ -24,7 +24,8 @@ const scsi::CopyOperatingParameters& CopyManager::parameters() {
       .inline_granularity = 0,
       .held_granularity = 0,
       .descriptor_types = {scsi::kBlockToBlock, scsi::kVerifyCscd, scsi::kBlockOffsetToBlockOffset,
-                           scsi::kIdentificationCscd}};
+                           scsi::kIdentificationCscd, scsi::kIpv4Cscd, scsi::kIpv6Cscd, scsi::kIpCopyServiceCscd,
+                           scsi::kCscdExtension}};
   return kParameters;
 }
 

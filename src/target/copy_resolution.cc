@@ -1,11 +1,14 @@
 #include "target/copy_resolution.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <variant>
 
+#include "base/log.h"
 #include "scsi/sense_codes.h"
 #include "target/commands.h"
+#include "target/peer_units.h"
 
 namespace peerlane::target {
 namespace {
@@ -78,14 +81,24 @@ class Resolution {
   }
 
   Checked<void> check_source(const CopyMove& move) const {
+    if (move.source.unit == nullptr) return {};
     const auto reason = why_not_readable(*move.source.unit);
     return reason ? Checked<void>(refuse(*reason, scsi::kSegmentSource)) : Checked<void>();
+  }
+
+  static std::optional<scsi::SenseCode> why_not_writable(const CopyEnd& end) {
+    if (end.unit != nullptr) return target::why_not_writable(*end.unit);
+    return end.writable && !end.disk->capabilities().read_only ? std::nullopt : std::optional(codes::kWriteProtected);
   }
 
   Checked<void> check_ends(const CopyMove& move) const {
     const auto readable = check_source(move);
     if (!readable) return readable;
-    const auto reason = why_not_writable(*move.destination.unit);
+    // One disk by two ways looks like two, which the copy engine would not keep from overtaking each other.
+    const bool twice = move.source.disk && move.destination.disk && move.source.disk != move.destination.disk &&
+                       move.source.disk->identity().stable == move.destination.disk->identity().stable;
+    if (twice) return refuse(codes::kCopyTargetNotReachable, scsi::kSegmentDestination);
+    const auto reason = why_not_writable(move.destination);
     return reason ? Checked<void>(refuse(*reason, scsi::kSegmentDestination)) : Checked<void>();
   }
 
@@ -111,22 +124,55 @@ class Resolution {
     return offset <= size && length <= size - offset;
   }
 
-  /// The logical unit of a CSCD descriptor ID, among those that the nexus has.
-  io::Task<Checked<CopyEnd>> resolve(std::uint16_t id, std::size_t byte) const {
+  /// The end of a CSCD descriptor ID. Each is looked for once.
+  io::Task<Checked<CopyEnd>> resolve(std::uint16_t id, std::size_t byte) {
     if (id == scsi::kAddressedUnit) co_return CopyEnd{&addressed_};
+    if (const auto known = ends_.find(id); known != ends_.end()) co_return known->second;
     const scsi::Cscd* const cscd = scsi::find_cscd(list_, id);
-    const auto* const designator = cscd != nullptr ? std::get_if<scsi::Designator>(&cscd->unit) : nullptr;
-    if (designator == nullptr || cscd->null_device) co_return refuse(codes::kCopyTargetNotReachable, byte);
+    if (cscd == nullptr || cscd->null_device) co_return refuse(codes::kCopyTargetNotReachable, byte);
     if (cscd->peripheral_type != kDirectAccess) co_return refuse(codes::kIncorrectCopyTargetType, byte);
+    auto end = co_await find(*cscd);
+    if (!end) co_return refuse(end.error(), byte);
+    const bool other_blocks = cscd->block_length != 0 && cscd->block_length != end->block_size();
+    if (other_blocks) co_return refuse(codes::kIncorrectCopyTargetType, byte);
+    ends_.emplace(id, *end);
+    co_return *end;
+  }
+
+  /// The unit of a descriptor: one that the nexus has, or else one of a peer.
+  io::Task<std::expected<CopyEnd, scsi::SenseCode>> find(const scsi::Cscd& cscd) const {
+    if (const auto* const designator = std::get_if<scsi::Designator>(&cscd.unit)) {
+      ItlNexus* const own = find_own(*designator);
+      if (own != nullptr) co_return CopyEnd{own};
+    }
+    PeerUnits* const peers = addressed_.view().copy_settings().peers;
+    if (peers == nullptr) co_return std::unexpected(codes::kCopyTargetNotReachable);
+    PeerAsker asker{addressed_.view().name().initiator, addressed_.unit().identity().target_name};
+    scsi::Cscd wanted = cscd;
+    auto finding = peers->find(std::move(wanted), std::move(asker));
+    auto found = co_await std::move(finding);
+    if (!found) {
+      log::warning("a copy asked for by {} at {}: {}", addressed_.view().name().initiator,
+                   addressed_.unit().identity().target_name, found.error().text());
+      co_return std::unexpected(found.error().code == ENOTBLK ? codes::kIncorrectCopyTargetType
+                                                              : codes::kCopyTargetNotReachable);
+    }
+    // A disk that both targets serve under one name is reached without the network.
+    for (const scsi::Designator& designator : found->designators) {
+      ItlNexus* const own = find_own(designator);
+      if (own != nullptr) co_return CopyEnd{own};
+    }
+    co_return CopyEnd{nullptr, std::move(found->device), found->writable};
+  }
+
+  /// The I_T_L nexus of the unit that has this name, among those that the nexus has; null: none.
+  ItlNexus* find_own(const scsi::Designator& designator) const {
     NexusView& view = addressed_.view();
     for (const scsi::Lun lun : view.luns()) {
       ItlNexus* const nexus = view.find(lun);
-      if (nexus == nullptr || !is_named(nexus->unit(), *designator)) continue;
-      const bool other_blocks = cscd->block_length != 0 && cscd->block_length != nexus->unit().block_size();
-      if (other_blocks) co_return refuse(codes::kIncorrectCopyTargetType, byte);
-      co_return CopyEnd{nexus};
+      if (nexus != nullptr && is_named(nexus->unit(), designator)) return nexus;
     }
-    co_return refuse(codes::kCopyTargetNotReachable, byte);
+    return nullptr;
   }
 
   static bool is_named(const LogicalUnit& unit, const scsi::Designator& designator) {
@@ -136,6 +182,7 @@ class Resolution {
 
   ItlNexus& addressed_;
   const scsi::ExtendedCopy& list_;
+  std::map<std::uint16_t, CopyEnd> ends_;  // by CSCD descriptor ID
   std::size_t segment_ = 0;
 };
 

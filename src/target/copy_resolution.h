@@ -1,7 +1,8 @@
 // Who the copy sources and copy destinations of a third-party copy are, and whether its I_T nexus may use them so.
 //
-// They are looked for only among the logical units that the nexus has itself, and each is held to what it would take
-// for a READ or a WRITE of that nexus: reservations, write protection, access states, capacity.
+// They are looked for among the logical units that the nexus has itself, and each is held to what it would take for a
+// READ or a WRITE of that nexus: reservations, write protection, access states, capacity. A descriptor that names none
+// of these may name a unit of another target, if the configuration lists that (target/peer_units.h).
 #pragma once
 
 #include <cstddef>
@@ -19,10 +20,11 @@
 
 namespace peerlane::target {
 
-/// One end of a copy: a logical unit of the nexus, or a disk that no initiator knows.
+/// One end of a copy: a logical unit of the nexus, or a disk that no initiator knows, or one of another target.
 struct CopyEnd {
   ItlNexus* unit = nullptr;
   std::shared_ptr<block::Device> disk = {};  // if there is no unit
+  bool writable = true;                      // whether the disk may be a copy destination
 
   std::uint32_t block_size() const;  // bytes
   std::uint64_t size() const;        // bytes, a multiple of the block size

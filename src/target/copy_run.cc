@@ -164,6 +164,8 @@ io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation,
   options.source_offset = move.from;
   options.length = move.length;
   options.destination_offset = move.to;
+  const ItlNexus* const local = move.source.unit != nullptr ? move.source.unit : move.destination.unit;
+  if (local != nullptr) options.policy = local->view().copy_settings().p2p;
   copy::End source = ends->source;
   copy::End destination = ends->destination;
   auto plan = co_await copy::plan(std::move(source), std::move(destination), options);

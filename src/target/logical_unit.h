@@ -20,6 +20,7 @@
 #include "target/background.h"
 #include "target/change_watch.h"
 #include "target/command.h"
+#include "target/copy_settings.h"
 #include "target/copy_tally.h"
 #include "target/io_statistics.h"
 #include "target/mode_parameters.h"
@@ -58,6 +59,8 @@ class NexusView {
   virtual CopyManager* copies() { return nullptr; }
   /// The tokens of the target device; there if the copy manager is.
   virtual TokenStore* tokens() { return nullptr; }
+  /// What holds for its third-party copies.
+  virtual CopySettings copy_settings() const { return {}; }
 };
 
 /// An I_T_L nexus: what a logical unit keeps for each session. Made by LogicalUnit::attach, which must outlive it.

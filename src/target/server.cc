@@ -44,7 +44,7 @@ unsigned thread_count(const Declaration& declaration) {
 Result<std::unique_ptr<Server>> Server::start(const Declaration& declaration, const StartOptions& options) {
   raise_descriptor_limit();
   std::unique_ptr<Server> server(new Server());
-  auto service = Service::create(declaration);
+  auto service = Service::create(declaration, options.peers);
   if (!service) return std::unexpected(service.error());
   server->service_ = std::move(*service);
   for (unsigned number = 0; number < thread_count(declaration); ++number) {

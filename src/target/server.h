@@ -18,6 +18,10 @@ struct StartOptions {
   /// are any, they take the place of the declared portals, with the group tags of these in their order (1 where there
   /// are more).
   std::vector<int> inherited_sockets;
+
+  /// Who finds logical units of other targets for copies; outlives the server. Null: nobody, and no other target is
+  /// ever connected to.
+  PeerUnits* peers = nullptr;
 };
 
 /// Where a LUN is to be found.

@@ -54,7 +54,7 @@ Service::Service(const Declaration& declaration)
   }
 }
 
-Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration) {
+Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration, PeerUnits* peers) {
   std::unique_ptr<Service> service(new Service(declaration));
   auto state = service->open_state(declaration.state);
   if (!state) return std::unexpected(state.error());
@@ -64,6 +64,7 @@ Result<std::unique_ptr<Service>> Service::create(const Declaration& declaration)
     service->cache_ = std::move(*memory);
   }
   for (const auto& node : service->nodes_) {
+    node->device.set_copies({peers, declaration.p2p});
     auto opened = service->open_disks(*node, port_groups_of(*node, declaration));
     if (!opened) return std::unexpected(opened.error());
   }

@@ -24,7 +24,8 @@ class Service final : public ConnectionHost {
  public:
   /// Opens all disks of `declaration`, and the directory for its state. Errors name the target, the LUN and the disk,
   /// or the file that is damaged. Where no state can be kept, and none is lost by that, it does without and logs it.
-  static Result<std::unique_ptr<Service>> create(const Declaration& declaration);
+  /// `peers` (may be null) has the units of other targets for copies, and outlives the service.
+  static Result<std::unique_ptr<Service>> create(const Declaration& declaration, PeerUnits* peers);
 
   /// Where it listens; set once, before the first connection. A port is never 0 here.
   void set_portals(std::vector<PortalDeclaration> portals) { portals_ = std::move(portals); }

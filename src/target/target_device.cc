@@ -72,7 +72,7 @@ void TargetDevice::add(scsi::Lun lun, std::unique_ptr<LogicalUnit> unit) {
 }
 
 std::unique_ptr<Nexus> TargetDevice::attach(NexusName name) {
-  std::unique_ptr<Nexus> nexus(new Nexus(std::move(name), tokens_));
+  std::unique_ptr<Nexus> nexus(new Nexus(std::move(name), tokens_, copy_settings_));
   for (const scsi::Lun lun : luns_) nexus->units_[lun.value] = units_[lun.value]->attach(*nexus);
   nexus->luns_ = luns_;
   return nexus;

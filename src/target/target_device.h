@@ -37,12 +37,15 @@ class Nexus final : public NexusView {
   ItlNexus* find(scsi::Lun lun) const override { return lun.value < units_.size() ? units_[lun.value].get() : nullptr; }
   CopyManager* copies() override { return &copies_; }
   TokenStore* tokens() override { return &tokens_; }
+  CopySettings copy_settings() const override { return copy_settings_; }
 
  private:
   friend class TargetDevice;
-  Nexus(NexusName name, TokenStore& tokens) : name_(std::move(name)), tokens_(tokens) {}
+  Nexus(NexusName name, TokenStore& tokens, const CopySettings& copy_settings)
+      : name_(std::move(name)), tokens_(tokens), copy_settings_(copy_settings) {}
 
   const NexusName name_;
+  const CopySettings copy_settings_;
   std::vector<scsi::Lun> luns_;
   std::array<std::unique_ptr<ItlNexus>, limits::kLuns> units_;
   CopyManager copies_;
@@ -56,6 +59,9 @@ class TargetDevice {
 
   /// Its iSCSI name.
   const std::string& name() const { return name_; }
+
+  /// What holds for third-party copies of all nexuses to come. `settings.peers` outlives this.
+  void set_copies(const CopySettings& settings) { copy_settings_ = settings; }
 
   /// Adds a logical unit. `lun` is below limits::kLuns and not taken.
   void add(scsi::Lun lun, std::unique_ptr<LogicalUnit> unit);
@@ -82,6 +88,7 @@ class TargetDevice {
 
  private:
   const std::string name_;
+  CopySettings copy_settings_;
   std::vector<scsi::Lun> luns_;
   std::array<std::unique_ptr<LogicalUnit>, limits::kLuns> units_;
   TokenStore tokens_;  // watches the units

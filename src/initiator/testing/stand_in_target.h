@@ -50,6 +50,7 @@ class StandInTarget {
   std::uint64_t blocks = 2048;      // of the disk, 512 bytes each
   std::string serial = "first";     // who the disk is
   bool refusing = false;            // closes new connections
+  std::string moved;                // where it sends who logs in: a TargetAddress
   bool silent = false;              // answers nothing on new connections
   std::uint32_t first_window = 32;  // commands that a new connection may send before it gets an answer
   std::function<std::optional<Answer>(const iscsi::ScsiCommand&)> on_command;  // nothing: what the disk answers
@@ -128,6 +129,13 @@ class StandInTarget {
       response.next_stage = request.next_stage;
       response.isid = request.isid;
       response.initiator_task_tag = request.initiator_task_tag;
+      if (!moved.empty()) {
+        response.status = iscsi::LoginStatus::kMovedTemporarily;
+        const std::string text = "TargetAddress=" + moved + '\0';
+        std::vector<std::uint8_t> where(text.begin(), text.end());
+        co_await target.send(response, true, std::move(where));
+        co_return false;
+      }
       const bool last = request.next_stage == iscsi::Stage::kFullFeature;
       if (last) response.tsih = 7;
       std::string text;
