@@ -72,6 +72,13 @@ def abort_operation(session, identifier, lun=0):
     return session.execute(struct.pack(">BBI10x", 0x83, 0x1C, identifier), lun=lun)
 
 
+def lid4(cscds, segments, identifier, immediate=False):
+    """The parameter list of LID4."""
+    targets, copies = b"".join(cscds), b"".join(segments)
+    return struct.pack(">BBH11xBBBHI18xHHH", 1, 0, 0x20, int(immediate), 0xFF, 0, 0x1C, identifier, len(targets),
+                       len(copies), 0) + targets + copies
+
+
 def extended_copy(parameters):
     """The CDB of LID1."""
     return struct.pack(">BB8xIxx", 0x83, 0, len(parameters))
