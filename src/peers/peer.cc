@@ -18,8 +18,11 @@ constexpr std::uint16_t kTcp = 6;  // INTERNET PROTOCOL NUMBER
 
 }  // namespace
 
-Peer::Peer(io::Reactor& reactor, target::PeerDeclaration declaration)
-    : reactor_(reactor), declaration_(std::move(declaration)), idle_(reactor, [this] { look_if_idle(); }) {}
+Peer::Peer(io::Reactor& reactor, target::PeerDeclaration declaration, io::Duration idle)
+    : reactor_(reactor),
+      declaration_(std::move(declaration)),
+      idle_time_(idle),
+      idle_(reactor, [this] { look_if_idle(); }) {}
 
 Peer::~Peer() {
   assert(session_ == nullptr && running_.inside() == 0);
@@ -95,7 +98,7 @@ io::Task<Result<void>> Peer::log_in() {
     co_return fail(ECANCELED, "the service stops");
   }
   log::info("logged in to {} at {}:{} for copies", declaration_.target, declaration_.host, declaration_.port);
-  idle_.arm_after(limits::kPeerIdle);
+  idle_.arm_after(idle_time_);
   co_return Result<void>();
 }
 
@@ -114,12 +117,12 @@ io::Task<void> Peer::end_session(std::shared_ptr<PeerSession> session) {
 }
 
 void Peer::look_if_idle() {
-  const io::TimePoint due = session_->last_use() + limits::kPeerIdle;
+  const io::TimePoint due = session_->last_use() + idle_time_;
   if (!looking_ && session_->idle() && reactor_.now() >= due) {
     log::info("no copies from or to {} for a while: logged out", declaration_.target);
     retire();
   } else {
-    idle_.arm_at(std::max(due, reactor_.now() + limits::kPeerPause));
+    idle_.arm_at(std::max(due, reactor_.now() + std::min<io::Duration>(idle_time_, limits::kPeerPause)));
   }
 }
 

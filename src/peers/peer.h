@@ -19,8 +19,9 @@ namespace peerlane::peers {
 /// Belongs to one reactor.
 class Peer {
  public:
-  /// `declaration` has the name of the initiator.
-  Peer(io::Reactor& reactor, target::PeerDeclaration declaration);
+  /// `declaration` has the name of the initiator. Without a question and a disk that is lent for the time `idle`, the
+  /// session is closed, at most limits::kPeerPause later.
+  Peer(io::Reactor& reactor, target::PeerDeclaration declaration, io::Duration idle);
   /// Requires that end() has completed.
   ~Peer();
   Peer(const Peer&) = delete;
@@ -56,6 +57,7 @@ class Peer {
 
   io::Reactor& reactor_;
   const target::PeerDeclaration declaration_;
+  const io::Duration idle_time_;
   std::shared_ptr<PeerSession> session_;               // null: not logged in
   std::vector<std::shared_ptr<PeerSession>> retired_;  // whose disks are not all back
   bool stopping_ = false;

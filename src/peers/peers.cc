@@ -45,7 +45,8 @@ struct Peers::Search {
   io::Event changed;
 };
 
-Result<std::unique_ptr<Peers>> Peers::create(io::Reactor& home, const std::vector<target::PeerDeclaration>& declared) {
+Result<std::unique_ptr<Peers>> Peers::create(io::Reactor& home, const std::vector<target::PeerDeclaration>& declared,
+                                             io::Duration idle) {
   std::unique_ptr<Peers> peers(new Peers(home));
   for (target::PeerDeclaration declaration : declared) {
     if (declaration.initiator_name.empty()) {
@@ -53,7 +54,7 @@ Result<std::unique_ptr<Peers>> Peers::create(io::Reactor& home, const std::vecto
       if (!name) return std::unexpected(std::move(name.error()));
       declaration.initiator_name = std::move(*name);
     }
-    peers->peers_.push_back(std::make_unique<Peer>(home, std::move(declaration)));
+    peers->peers_.push_back(std::make_unique<Peer>(home, std::move(declaration), idle));
   }
   return peers;
 }

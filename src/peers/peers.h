@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "io/event.h"
 #include "io/reactor.h"
 #include "peers/peer.h"
@@ -19,8 +20,10 @@ namespace peerlane::peers {
 
 class Peers final : public target::PeerUnits {
  public:
-  /// `home` is the reactor of all sessions; it outlives this. Errors, EINVAL: this host has no name to log in with.
-  static Result<std::unique_ptr<Peers>> create(io::Reactor& home, const std::vector<target::PeerDeclaration>& declared);
+  /// `home` is the reactor of all sessions; it outlives this. `idle`: see Peer. Errors, EINVAL: this host has no name
+  /// to log in with.
+  static Result<std::unique_ptr<Peers>> create(io::Reactor& home, const std::vector<target::PeerDeclaration>& declared,
+                                               io::Duration idle = limits::kPeerIdle);
   /// Requires that end() has completed.
   ~Peers() override = default;
 

@@ -36,6 +36,7 @@ class NamedTarget {
 
   std::uint16_t port() const { return target.options().link.port; }
   std::size_t logins() const { return target.logins().size(); }
+  unsigned logouts() const { return target.logouts(); }
   unsigned lists() const { return target.count(OperationCode::kReportLuns); }
 
  private:
@@ -90,7 +91,7 @@ class PeersTest : public ::testing::Test {
   void play(Script script) { io::testing::run(*reactor, open_play_close(*this, script)); }
 
   static io::Task<void> open_play_close(PeersTest& test, Script script) {
-    auto created = Peers::create(*test.reactor, test.declared);
+    auto created = Peers::create(*test.reactor, test.declared, test.idle);
     test.peers = std::move(*created);
     co_await script(test);
     test.peers->stop();
@@ -125,6 +126,7 @@ class PeersTest : public ::testing::Test {
   NamedTarget first;
   NamedTarget second;
   std::vector<target::PeerDeclaration> declared;  // before play()
+  io::Duration idle = limits::kPeerIdle;
   std::unique_ptr<Peers> peers;
 };
 
@@ -192,6 +194,26 @@ TEST_F(PeersTest, AnAddressMustBeListed) {
     }
     EXPECT_EQ(test.second.logins(), 0u);
   });
+}
+
+TEST_F(PeersTest, AddressesAreComparedAsNumbers) {
+  const auto is_at = [this](const char* host, const scsi::IpEndpoint& endpoint) {
+    target::PeerDeclaration peer = declaration(3260, "iqn.2026-11.test:peer");
+    peer.host = host;
+    return Peer(*reactor, peer, idle).is_at(endpoint);
+  };
+  const scsi::IpEndpoint v4{.address = {127, 0, 0, 1}, .port = 3260, .protocol = 6};
+  const scsi::IpEndpoint v6{.ipv6 = true,
+                            .address = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8},
+                            .port = 3260,
+                            .protocol = 6};
+  EXPECT_TRUE(is_at("127.0.0.1", v4));
+  EXPECT_TRUE(is_at("2001:db8::8", v6));
+  EXPECT_TRUE(is_at("2001:0DB8:0::8", v6));
+  EXPECT_FALSE(is_at("2001:db8::9", v6));
+  EXPECT_FALSE(is_at("127.0.0.1", v6));
+  EXPECT_FALSE(is_at("2001:db8::8", v4));
+  EXPECT_FALSE(is_at("localhost", v4));
 }
 
 TEST_F(PeersTest, ANameAtAnAddressIsLookedForThereOnly) {
@@ -275,6 +297,28 @@ TEST_F(PeersTest, TheOtherPeerIsFoundWhileOneRefuses) {
     EXPECT_TRUE(!refused && refused.error().code != ENOENT);
     const std::string why = refused ? std::string() : refused.error().message;
     EXPECT_THAT(why, HasSubstr("iqn.2026-11.test:first at 127.0.0.1:"));
+  });
+}
+
+TEST_F(PeersTest, AnIdlePeerIsLoggedOutOf) {
+  idle = std::chrono::milliseconds(20);
+  declared.pop_back();
+  play([](PeersTest& test) -> io::Task<void> {
+    constexpr auto kLong = std::chrono::milliseconds(300);
+    {
+      auto found = co_await test.find_name(kFirst);
+      EXPECT_TRUE(found);
+      co_await io::sleep(*test.reactor, kLong);
+      std::array<std::uint8_t, 512> block{};
+      const auto read = co_await found->device->read(0, block);
+      EXPECT_TRUE(read);
+      EXPECT_EQ(test.first.target.count(OperationCode::kRead16), 1u);
+    }
+    co_await io::sleep(*test.reactor, kLong);
+    EXPECT_EQ(test.first.logouts(), 1u);
+    const auto again = co_await test.find_name(kFirst);
+    EXPECT_TRUE(again);
+    EXPECT_EQ(test.first.logins(), 2u);
   });
 }
 

@@ -61,6 +61,7 @@ class StandInTarget {
   unsigned aborts() const { return aborts_; }
   const std::vector<std::uint8_t>& data() const { return data_; }  // that came with the last command
   const std::vector<iscsi::Isid>& logins() const { return logins_; }
+  unsigned logouts() const { return logouts_; }
 
   /// How a session gets here.
   SessionOptions options() const {
@@ -176,6 +177,7 @@ class StandInTarget {
         co_return true;
       }
       case iscsi::Opcode::kLogoutRequest: {
+        ++logouts_;
         iscsi::LogoutResponse done;
         done.initiator_task_tag = target.as<iscsi::LogoutRequest>().initiator_task_tag;
         co_await target.send(done, true);
@@ -266,6 +268,7 @@ class StandInTarget {
   unsigned aborts_ = 0;
   std::vector<std::uint8_t> data_;
   std::vector<iscsi::Isid> logins_;
+  unsigned logouts_ = 0;
   io::Gate running_;
 };
 
