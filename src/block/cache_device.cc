@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "io/reactor.h"
@@ -291,9 +294,21 @@ io::Task<Result<void>> CacheDevice::write_zeroes(std::uint64_t offset, std::uint
   return change(offset, length, std::move(work));
 }
 
+/// Whoever is around this range may be around another one already, for which somebody waits who is around this one. So
+/// that nobody waits for ever, nobody waits for long.
 io::Task<Result<void>> CacheDevice::around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work) {
   auto below = inner().around(offset, length, std::move(work));
-  return change(offset, length, std::move(below));
+  const Pages pages = pages_of(offset, length);
+  const io::TimePoint deadline = io::Reactor::current().now() + limits::kCopyPassWait;
+  std::optional<RangeLocks::Hold> hold;
+  for (;;) {
+    hold.emplace(locks_, pages.first, pages.end, RangeUse::kDevice);
+    if (hold->granted()) break;
+    hold.reset();
+    if (io::Reactor::current().now() >= deadline) co_return fail(ENOTSUP, "others change these blocks");
+    co_await io::sleep(io::Reactor::current(), std::chrono::milliseconds(1));
+  }
+  co_return co_await change_held(pages, std::move(below));
 }
 
 /// Lets `work` change the range on the device. What is dirty there is brought down before, since the work need not
@@ -302,6 +317,10 @@ io::Task<Result<void>> CacheDevice::change(std::uint64_t offset, std::uint64_t l
   const Pages pages = pages_of(offset, length);
   RangeLocks::Hold hold(locks_, pages.first, pages.end, RangeUse::kDevice);
   co_await hold;
+  co_return co_await change_held(pages, std::move(work));
+}
+
+io::Task<Result<void>> CacheDevice::change_held(Pages pages, io::Task<Result<void>> work) {
   if (write_out_) {
     auto settled = co_await write_out_->settle(pages.first, pages.end);
     if (!settled) co_return settled;

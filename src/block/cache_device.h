@@ -78,6 +78,7 @@ class CacheDevice final : public FilterDevice {
   io::Task<Result<void>> write_back(std::uint64_t offset, ByteView from);
   io::Task<Result<void>> write_through(std::uint64_t offset, ByteView from, WriteFlags flags);
   io::Task<Result<void>> change(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work);
+  io::Task<Result<void>> change_held(Pages pages, io::Task<Result<void>> work);
   io::Task<Result<void>> flush_dirty();
   io::Task<Result<std::vector<Extent>>> allocation_of_settled(std::uint64_t offset, std::uint64_t length,
                                                               std::size_t most);

@@ -280,6 +280,24 @@ TEST_F(CacheDeviceTest, UnmapAndOthersBelowAreSeen) {
   }
 }
 
+TEST_F(CacheDeviceTest, WhoIsAroundABlockWaitsForNobodyForEver) {
+  open(CacheMode::kWriteThrough);
+  unsigned done = 0;
+  const auto count = [&done] {
+    ++done;
+    return io::ready(Result<void>());
+  };
+  const auto around_twice = [&](std::uint64_t second) {
+    auto below = io::later([this, second, count] { return cache_->around(second, 4096, io::later(count)); });
+    return run(cache_->around(0, 4096, std::move(below)));
+  };
+  EXPECT_TRUE(around_twice(kMiB));
+  EXPECT_EQ(done, 1u);
+  EXPECT_EQ(around_twice(0).error().code, ENOTSUP);
+  EXPECT_EQ(done, 1u);
+  EXPECT_TRUE(write(0, 4096, 1));
+}
+
 TEST_F(CacheDeviceTest, BlocksThatWereCutOffDoNotComeBack) {
   open(CacheMode::kWriteThrough);
   EXPECT_TRUE(write(8 * kMiB, 8192, 1));

@@ -131,7 +131,7 @@ class Device {
 
   /// Runs `work`, which reads or writes the range by a way of its own below all filters (a direct copy) and does not
   /// begin before it is awaited, as one operation of this device: before it, what the filters hold of the range is on
-  /// the device; while it runs, they change nothing there; after it, they have forgotten what they held.
+  /// the device; while it runs, they change nothing there; after it, they hold nothing of it. ENOTSUP: not done, busy.
   virtual io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work);
 
   /// Forgets all that is held of the range, since the device has changed below (a reset, a revert to an older state);

@@ -31,6 +31,9 @@ class RangeLocks {
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
 
+    /// Whether the range may be touched already.
+    bool granted() { return locks_.is_granted(*this); }
+
     auto operator co_await() noexcept {
       struct Awaiter {
         Hold& hold;

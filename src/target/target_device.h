@@ -42,7 +42,7 @@ class Nexus final : public NexusView {
  private:
   friend class TargetDevice;
   Nexus(NexusName name, TokenStore& tokens, const CopySettings& copy_settings)
-      : name_(std::move(name)), tokens_(tokens), copy_settings_(copy_settings) {}
+      : name_(std::move(name)), copy_settings_(copy_settings), tokens_(tokens) {}
 
   const NexusName name_;
   const CopySettings copy_settings_;

@@ -19,8 +19,7 @@ namespace peerlane::target {
 
 class UnitDisk final : public block::Device {
  public:
-  /// kBoth: source and destination are one unit. It then has no backing() and no copy_offload(): a direct way would
-  /// hold one pass of the unit while it waits for another, and with an exclusive one between them wait for ever.
+  /// kBoth: source and destination are one unit. All that a direct way touches then counts as written.
   enum class Use : std::uint8_t { kRead, kWrite, kBoth };
 
   /// Borrows the nexus, and `ending`, which says that the copy is to end. All on the nexus's reactor.
@@ -39,10 +38,8 @@ class UnitDisk final : public block::Device {
   io::Task<Result<std::vector<block::Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                           std::size_t most) override;
   Result<bool> refresh_size() override { return false; }
-  std::optional<block::Backing> backing() const override {
-    return use_ == Use::kBoth ? std::nullopt : unit().device().backing();
-  }
-  block::CopyOffload* copy_offload() override { return use_ == Use::kBoth ? nullptr : unit().device().copy_offload(); }
+  std::optional<block::Backing> backing() const override { return unit().device().backing(); }
+  block::CopyOffload* copy_offload() override { return unit().device().copy_offload(); }
   io::Task<Result<void>> around(std::uint64_t offset, std::uint64_t length, io::Task<Result<void>> work) override;
 
  private:

@@ -10,7 +10,8 @@ import unittest
 
 import environment
 import reservations as pr
-from extended_copy import BLOCK, CHECK, COPY_ABORTED, ILLEGAL_REQUEST, sense_of
+from extended_copy import (ADDRESSED_UNIT, BLOCK, CHECK, COPY_ABORTED, ILLEGAL_REQUEST, blocks_to_blocks, extended_copy,
+                           lid1, sense_of)
 from initiator import connect
 from server import Server
 from tokens import (ANY, DONE, DONE_PARTLY_USED, DONE_RESIDUAL, FAILED, IN_BACKGROUND, PERSISTENT, POINT_IN_TIME,
@@ -247,6 +248,13 @@ class SnapshotTest(TokenTest):
         deadline = time.monotonic() + environment.seconds(10)
         while self.blocks_used() >= before + 100 and time.monotonic() < deadline:
             time.sleep(0.2)
+        self.assertLess(self.blocks_used(), before + 100)
+
+    def test_a_copy_inside_a_unit_moves_nothing(self):
+        before = self.blocks_used()
+        parameters = lid1([], [blocks_to_blocks(ADDRESSED_UNIT, ADDRESSED_UNIT, 1024, 0, 2048)])
+        self.assertEqual(0, self.alice.execute(extended_copy(parameters), data=parameters).status)
+        self.assertEqual(self.data, self.alice.read(2048, 1024))
         self.assertLess(self.blocks_used(), before + 100)
 
     def test_a_clone_of_a_token_moves_nothing(self):
