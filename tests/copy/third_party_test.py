@@ -150,7 +150,8 @@ block_size = 4096
         self.addCleanup(tools.run, "umount", place)
         source, destination = self.image("place/source", 16 * MIB), self.image("place/destination", 16 * MIB)
         target = self.serve(source, destination)
-        self.assertEqual(f"within the target {target.target}, which runs clone", self.explained(*target.urls)["through"])
+        through = self.explained(*target.urls)["through"]
+        self.assertEqual(f"within the target {target.target}, which runs clone", through)
         told = self.copied(*target.urls)
         self.assertEqual({"bytes_by_way": {"clone": 16 * MIB}, "memory_bytes": 0, "carried_by": "clone"},
                          told["storage"])

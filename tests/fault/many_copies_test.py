@@ -2,7 +2,7 @@
 """Two initiators have a target do 32 copies at once, over and over, while others read and write, verified, on the same
 disks and on one that no copy touches; and copies are aborted in between. Nobody starves, and all data are right.
 
-No limit here is a matter of speed: bench/third_party_copy measures how much others have to wait."""
+No limit here is a matter of speed: bench/beside_copies measures how much others have to wait."""
 
 import os
 import pathlib
