@@ -62,8 +62,6 @@ io::Task<Result<target::PeerUnit>> Peer::find(Wanted wanted) {
   }
   target::PeerUnit unit;
   unit.device = std::move(found->device);
-  unit.name = fmt::format("LUN {} of {}", found->lun, declaration_.target);
-  unit.designators = std::move(found->designators);
   unit.writable = declaration_.writable;
   co_return unit;
 }

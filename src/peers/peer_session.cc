@@ -213,7 +213,7 @@ io::Task<Result<PeerSession::Found>> PeerSession::open_lun(std::uint32_t number)
     at = luns_.emplace(number, std::move(*lun)).first;
   }
   initiator::Lun& lun = *at->second;
-  co_return Found{lend(lun), number, lun.facts().designators};
+  co_return Found{lend(lun), lun.facts().designators};
 }
 
 /// Whether a unit that is open is still the same; its size is asked for besides.

@@ -38,7 +38,6 @@ class PeerSession final : public std::enable_shared_from_this<PeerSession>, priv
 
   struct Found {
     std::shared_ptr<block::Device> device;  // to be let go of before end() completes; from any thread
-    std::uint32_t lun = 0;
     std::vector<scsi::Designator> designators;
   };
 

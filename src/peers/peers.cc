@@ -93,6 +93,7 @@ io::Task<void> Peers::find_here(const scsi::Cscd& cscd, const target::PeerAsker&
     found = std::unexpected(!wanted ? wanted.error() : peers.error());
     co_return;
   }
+  const io::TimePoint until = home_.now() + limits::kPeerFindTimeout;
   // Who has been seen to have it is asked first, and the others only if that was long ago.
   std::vector<Peer*> likely;
   if (const auto* const designator = std::get_if<scsi::Designator>(&*wanted)) {
@@ -100,22 +101,22 @@ io::Task<void> Peers::find_here(const scsi::Cscd& cscd, const target::PeerAsker&
                          [&](const Peer* peer) { return peer->knows(*designator); });
   }
   if (!likely.empty()) {
-    auto searching = search(likely, *wanted);
+    auto searching = search(likely, *wanted, until);
     found = co_await std::move(searching);
     if (found || likely.size() == peers->size()) co_return;
     std::erase_if(*peers, [&](const Peer* peer) { return std::ranges::find(likely, peer) != likely.end(); });
   }
-  auto searching = search(std::move(*peers), std::move(*wanted));
+  auto searching = search(std::move(*peers), std::move(*wanted), until);
   found = co_await std::move(searching);
 }
 
-io::Task<Result<target::PeerUnit>> Peers::search(std::vector<Peer*> peers, Wanted wanted) {
+io::Task<Result<target::PeerUnit>> Peers::search(std::vector<Peer*> peers, Wanted wanted, io::TimePoint until) {
   const auto search = std::make_shared<Search>();
   io::Timer timer(home_, [&search = *search] {
     search.late = true;
     search.changed.wake_all();
   });
-  timer.arm_after(limits::kPeerFindTimeout);
+  timer.arm_at(until);
   search->open = peers.size();
   for (Peer* const peer : peers) io::spawn(ask(*peer, wanted, search));
   while (!search->found && search->open != 0 && !search->late) co_await search->changed;

@@ -39,7 +39,7 @@ class Peers final : public target::PeerUnits {
 
   explicit Peers(io::Reactor& home) : home_(home) {}
   io::Task<void> find_here(const scsi::Cscd& cscd, const target::PeerAsker& asker, Result<target::PeerUnit>& found);
-  io::Task<Result<target::PeerUnit>> search(std::vector<Peer*> peers, Wanted wanted);
+  io::Task<Result<target::PeerUnit>> search(std::vector<Peer*> peers, Wanted wanted, io::TimePoint until);
   io::Task<void> ask(Peer& peer, Wanted wanted, std::shared_ptr<Search> search);
   Result<std::vector<Peer*>> peers_for(const scsi::Cscd& cscd, const target::PeerAsker& asker) const;
 

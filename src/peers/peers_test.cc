@@ -142,7 +142,7 @@ TEST_F(PeersTest, AUnitIsFoundByItsNameAndWorks) {
     auto found = co_await test.find_name(kSecond);
     EXPECT_TRUE(found);
     if (!found) co_return;
-    EXPECT_EQ(found->name, "LUN 0 of iqn.2026-11.test:second");
+    EXPECT_THAT(found->device->identity().spec, HasSubstr("/iqn.2026-11.test:second/0"));
     EXPECT_FALSE(found->writable);
     EXPECT_TRUE(found->device->capabilities().read_only);
     std::array<std::uint8_t, 512> block{};
@@ -284,7 +284,7 @@ TEST_F(PeersTest, AnotherUnitInPlaceOfAKnownOneIsNoted) {
     EXPECT_TRUE(renamed);
     // By address, too, although the disk was open under its former name.
     const auto at_address = co_await test.find_at(test.first.port());
-    EXPECT_TRUE(at_address && at_address->designators[0] == scsi::naa_designator(kNobody));
+    EXPECT_TRUE(at_address && at_address->device->identity().stable == "naa.300000000000000f");
   });
 }
 

@@ -157,11 +157,6 @@ class Resolution {
       co_return std::unexpected(found.error().code == ENOTBLK ? codes::kIncorrectCopyTargetType
                                                               : codes::kCopyTargetNotReachable);
     }
-    // A disk that both targets serve under one name is reached without the network.
-    for (const scsi::Designator& designator : found->designators) {
-      ItlNexus* const own = find_own(designator);
-      if (own != nullptr) co_return CopyEnd{own};
-    }
     co_return CopyEnd{nullptr, std::move(found->device), found->writable};
   }
 

@@ -57,8 +57,6 @@ class CopyResolutionTest : public ::testing::Test {
   PeerUnit remote(std::uint64_t size = kSize, std::uint32_t block_size = 512) const {
     PeerUnit unit;
     unit.device = std::make_shared<FaultyDevice>(size, block_size);
-    unit.name = "LUN 0 of a peer";
-    unit.designators = {scsi::naa_designator(0x3000'0000'0000'0001)};
     return unit;
   }
 
@@ -108,15 +106,6 @@ TEST_F(CopyResolutionTest, AddressesGoToThePeers) {
   list.cscds[0].unit = scsi::RemoteLun{.target = {.address = {192, 0, 2, 8}, .port = 3260, .protocol = 6}, .lun = 0};
   ASSERT_TRUE(resolve());
   EXPECT_EQ(peers.questions.size(), 1u);
-}
-
-TEST_F(CopyResolutionTest, AUnitThatIsOursByItsNameIsTakenHere) {
-  peers.answer = remote();
-  peers.answer->designators = {own_names()[0]};
-  const CopyMoves moves = resolve();
-  ASSERT_TRUE(moves);
-  EXPECT_EQ(moves->front().source.unit, nexus->find({0}));
-  EXPECT_EQ(moves->front().source.disk, nullptr);
 }
 
 TEST_F(CopyResolutionTest, WhatIsNotFound) {

@@ -9,22 +9,18 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "block/device.h"
 #include "io/task.h"
 #include "scsi/cscd.h"
-#include "scsi/designator.h"
 
 namespace peerlane::target {
 
 /// A logical unit of a peer.
 struct PeerUnit {
-  std::shared_ptr<block::Device> device;      // works on every reactor; to be let go of before the PeerUnits ends
-  std::string name;                           // for the log: "LUN 3 of iqn..."
-  std::vector<scsi::Designator> designators;  // of its page 83h
-  bool writable = false;                      // it may be a copy destination
+  std::shared_ptr<block::Device> device;  // works on every reactor; to be let go of before the PeerUnits ends
+  bool writable = false;                  // it may be a copy destination
 };
 
 /// Who asks: the I_T nexus of the command.

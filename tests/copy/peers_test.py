@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import socket
+import subprocess
 import time
 import unittest
 
@@ -168,6 +169,22 @@ class PeersTest(unittest.TestCase):
         self.assertEqual((DONE, 3, len(data)), xcopy.copy_status(session, 1))
         self.assertEqual(data, self.content(session))
         self.assertNotIn(SECRET, a.log())
+        self.stop(a, self.b)
+
+    def test_peerlane_copy_has_the_targets_do_it(self):
+        data = self.fill(self.at_b())
+        a = self.serve_a()
+        session = self.at_a(a)
+        before = self.hosts.bytes("client")
+        command = [*self.hosts.wrapper("client"), environment.peerlane(), "copy", f"iscsi://10.99.3.2/{B}/0",
+                   f"iscsi://10.99.1.2/{A}/0"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=environment.seconds(60),
+                              env={**os.environ, "PEERLANE_CHAP_USER": "a", "PEERLANE_CHAP_SECRET": SECRET})
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn("third-party copy", done.stdout)
+        self.assertLess(self.hosts.bytes("client") - before, 512 << 10)
+        self.assertEqual(data, self.content(session))
         self.stop(a, self.b)
 
     def test_by_address_and_lun(self):
