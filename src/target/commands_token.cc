@@ -113,6 +113,7 @@ scsi::RodToken looks_of(const LogicalUnit& unit, std::uint64_t bytes, bool persi
   token.bytes = bytes;
   token.block_length = unit.block_size();
   for (std::uint32_t size = unit.block_size(); size < unit.physical_block_size(); size *= 2) ++token.physical_exponent;
+  token.target_device = scsi::scsi_name_designator(scsi::Association::kTargetDevice, unit.identity().target_name);
   token.thin = unit.capabilities().unmap;
   token.reads_zeroes = unit.capabilities().unmap;
   return token;
