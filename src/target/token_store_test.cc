@@ -129,7 +129,8 @@ TEST_F(TokenStoreTest, EndsWithItsData) {
 
 TEST_F(TokenStoreTest, EndsWithAResetOfItsUnit) {
   const auto token = add(rod({{0, 4096}}));
-  testing::run(unit->reset(codes::kBusDeviceReset, nullptr));
+  io::spawn(unit->reset(codes::kBusDeviceReset, nullptr));
+  testing::executor().run_all();
   expect_refused(token, codes::kTokenRevoked);
 }
 
