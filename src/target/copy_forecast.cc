@@ -54,6 +54,7 @@ io::Task<scsi::CopyForecast> forecast_copy(ItlNexus& source, ItlNexus& destinati
   copy::End to = end_of(*writing, destination);
   copy::PlanOptions options;
   options.length = std::min(from.size, to.size);
+  options.policy = destination.view().copy_settings().p2p;
   const auto plan = co_await copy::plan(std::move(from), std::move(to), options);
   if (plan) {
     forecast = describe(*plan);

@@ -91,9 +91,9 @@ class EndWatch {
   io::Gate running_;
 };
 
-scsi::SenseCode failure_code(const Error& error) {
+scsi::SenseCode failure_code(const CopyOperation& operation, const Error& error) {
+  if (operation.rod && operation.rod->ended()) return codes::kTokenRevoked;
   if (error.code == ENOSPC) return codes::kSpaceAllocationFailed;
-  if (error.code == ESTALE) return codes::kTokenRevoked;
   return codes::kThirdPartyDeviceFailure;
 }
 
@@ -202,7 +202,7 @@ io::Task<Completion> run_copy(std::vector<CopyMove> moves, CopyOperation& operat
     if (done) {
       operation.segments = static_cast<std::uint16_t>(all[i].segment + 1);
     } else {
-      failure = scsi::copy_aborted(failure_code(done.error()), all[i].segment);
+      failure = scsi::copy_aborted(failure_code(operation, done.error()), all[i].segment);
       if (!watch.ending()) {
         log::warning("a copy asked for by {} ends at segment {}: {}", operation.initiator, all[i].segment,
                      done.error().text());
