@@ -198,7 +198,7 @@ class UnitCopyTest : public ::testing::Test {
 
   std::optional<Answer> log_sense(const iscsi::ScsiCommand& command) const {
     EXPECT_EQ(vendor, "PEERLANE") << "nobody else's page 30h is asked for";
-    EXPECT_EQ(command.cdb[2], 0x40 | 0x30);
+    EXPECT_EQ(command.cdb[2], 0x40 | 0x36);
     const std::uint16_t first = get_be16(command.cdb, 5);
     std::vector<std::uint8_t> data(1024);
     scsi::LogPageWriter page(scsi::kCopyLogPage, first, data);

@@ -1,4 +1,4 @@
-// The log page about third-party copies (vendor specific, page code 30h): which way they have taken to a logical unit,
+// The log page about third-party copies (vendor specific, page code 36h): which way they have taken to a logical unit,
 // and which one they would take. docs/third-party-copy.md describes it for others.
 //
 // Parameters, all of them for reading only:
@@ -22,7 +22,7 @@
 
 namespace peerlane::scsi {
 
-inline constexpr LogPageCode kCopyLogPage{0x30, 0x00};
+inline constexpr LogPageCode kCopyLogPage{0x36, 0x00};
 
 /// The parameters that tell of the future begin here; LUNs go to 3FFFh.
 inline constexpr std::uint16_t kCopyForecasts = 0x4000;

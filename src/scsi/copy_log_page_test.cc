@@ -27,7 +27,7 @@ Bytes page_of(Lun lun, const CopyForecast& forecast) {
 
 TEST(CopyLogPage, IsOfTheseBytes) {
   const Bytes page = page_of({.ways = {{"ab", 0x0102}}, .memory_bytes = 3, .last = "xy"});
-  const Bytes expected{0x30, 0,  0, 12 + 14 + 6, 0, 0, 2, 12 - 4, 0, 0, 0,   0,   0, 0, 0, 3, 0,   1,
+  const Bytes expected{0x36, 0,  0, 12 + 14 + 6, 0, 0, 2, 12 - 4, 0, 0, 0,   0,   0, 0, 0, 3, 0,   1,
                        3,    10, 0, 0,           0, 0, 0, 0,      1, 2, 'a', 'b', 1, 0, 1, 2, 'x', 'y'};
   EXPECT_EQ(page, expected);
 }
@@ -74,7 +74,7 @@ TEST(CopyLogPage, TakesNothingOnTrust) {
     EXPECT_EQ(part->ways.size(), size >= 30 ? 1U : 0U);
   }
   // A way without a name, a counter of another size.
-  const Bytes odd{0x30, 0, 0, 18, 0, 0, 2, 2, 1, 2, 0, 1, 3, 8, 0, 0, 0, 0, 0, 0, 0, 9};
+  const Bytes odd{0x36, 0, 0, 18, 0, 0, 2, 2, 1, 2, 0, 1, 3, 8, 0, 0, 0, 0, 0, 0, 0, 9};
   EXPECT_EQ(decode_copy_log(odd), CopyLog{});
 }
 

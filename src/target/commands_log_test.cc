@@ -57,9 +57,9 @@ using Codes = std::vector<scsi::LogPageCode>;
 
 TEST_F(LogTest, SupportedPages) {
   start();
-  EXPECT_EQ(log(0x00), (Bytes{0x00, 0, 0, 5, 0x00, 0x0c, 0x19, 0x2f, 0x30}));
+  EXPECT_EQ(log(0x00), (Bytes{0x00, 0, 0, 5, 0x00, 0x0c, 0x19, 0x2f, 0x36}));
   const auto all = scsi::decode_supported_log_pages(log(0x00, 0xff));
-  EXPECT_EQ(all, (Codes{{0x00, 0}, {0x00, 0xff}, {0x0c, 0}, {0x19, 0}, {0x2f, 0}, {0x30, 0}}));
+  EXPECT_EQ(all, (Codes{{0x00, 0}, {0x00, 0xff}, {0x0c, 0}, {0x19, 0}, {0x2f, 0}, {0x36, 0}}));
   for (const scsi::LogPageCode code : *all) {
     const Bytes page = log(code.page, code.subpage);
     EXPECT_EQ(scsi::log_page_code(page), code);
@@ -70,7 +70,7 @@ TEST_F(LogTest, SupportedPages) {
   prepare();
   device->claims.unmap = false;
   start();
-  EXPECT_EQ(log(0x00), (Bytes{0x00, 0, 0, 4, 0x00, 0x19, 0x2f, 0x30}));
+  EXPECT_EQ(log(0x00), (Bytes{0x00, 0, 0, 4, 0x00, 0x19, 0x2f, 0x36}));
   expect_invalid_field(execute(sense(0x0c)), 2, 5);
 }
 
@@ -84,28 +84,28 @@ copy::Summary copied(copy::Way way, std::uint64_t bytes, const char* through) {
 
 TEST_F(LogTest, CopiesThatHaveBeen) {
   start();
-  const auto before = scsi::decode_copy_log(log(0x30));
+  const auto before = scsi::decode_copy_log(log(0x36));
   ASSERT_TRUE(before);
   EXPECT_EQ(copy::kWays, before->ways.size());
   EXPECT_EQ("", before->last);
   unit->copy_tally().add(copied(copy::Way::kPeerToPeer, 1u << 20, "through the memory of 0000:03:00.0"));
-  EXPECT_EQ("peer-to-peer through the memory of 0000:03:00.0", scsi::decode_copy_log(log(0x30))->last);
+  EXPECT_EQ("peer-to-peer through the memory of 0000:03:00.0", scsi::decode_copy_log(log(0x36))->last);
   unit->copy_tally().add(copied(copy::Way::kHostMemory, 5, ""));
   unit->copy_tally().add(copied(copy::Way::kHostMemory, 6, ""));
   unit->copy_tally().add({});  // it ended before it moved anything
-  const auto after = scsi::decode_copy_log(log(0x30));
+  const auto after = scsi::decode_copy_log(log(0x36));
   EXPECT_EQ("host memory", after->last);
   EXPECT_EQ(11u, after->memory_bytes);
   for (const scsi::CopyLog::Way& way : after->ways) {
     EXPECT_EQ(way.name == "peer-to-peer" ? 1u << 20 : way.name == "host memory" ? 11u : 0u, way.bytes) << way.name;
   }
-  EXPECT_EQ(log(0x30, 0, 0, 3).size(), 4u) << "no counter has a default value";
+  EXPECT_EQ(log(0x36, 0, 0, 3).size(), 4u) << "no counter has a default value";
 }
 
 TEST_F(LogTest, CopiesThatMightBe) {
   start();
-  expect_invalid_field(execute(sense(0x30, 0, 0x101)), 5, std::nullopt);  // after what has been, before what might be
-  EXPECT_EQ(log(0x30, 0, 0x4000).size(), 4u) << "the nexus has no other unit";
+  expect_invalid_field(execute(sense(0x36, 0, 0x101)), 5, std::nullopt);  // after what has been, before what might be
+  EXPECT_EQ(log(0x36, 0, 0x4000).size(), 4u) << "the nexus has no other unit";
   LogicalUnitOptions options;
   options.target_name = "iqn.2026-11.test:target";
   options.lun = scsi::Lun{3};
@@ -114,17 +114,17 @@ TEST_F(LogTest, CopiesThatMightBe) {
   const auto to_other = other.attach(view);
   view.other = to_other.get();
   for (const unsigned first : {0x4000u, 0x4003u}) {
-    const auto forecast = scsi::decode_copy_forecast(log(0x30, 0, first), scsi::Lun{3});
+    const auto forecast = scsi::decode_copy_forecast(log(0x36, 0, first), scsi::Lun{3});
     ASSERT_TRUE(forecast);
     EXPECT_EQ("host memory", forecast->way);
     EXPECT_FALSE(forecast->refusals.empty());
   }
-  EXPECT_EQ(log(0x30, 0, 0x4004).size(), 4u);
-  EXPECT_FALSE(scsi::decode_copy_forecast(log(0x30, 0, 0), scsi::Lun{3}))
+  EXPECT_EQ(log(0x36, 0, 0x4004).size(), 4u);
+  EXPECT_FALSE(scsi::decode_copy_forecast(log(0x36, 0, 0), scsi::Lun{3}))
       << "it takes work, and is for who asks for it";
   other.set_started(false);
   EXPECT_EQ("nothing, as a unit cannot be used now",
-            scsi::decode_copy_forecast(log(0x30, 0, 0x4000), scsi::Lun{3})->way);
+            scsi::decode_copy_forecast(log(0x36, 0, 0x4000), scsi::Lun{3})->way);
   view.other = nullptr;
 }
 

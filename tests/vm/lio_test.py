@@ -71,7 +71,8 @@ class LioTest(unittest.TestCase):
             self.guest.expect_in_kernel_log("Unable to load target_core_", "no valid values from Acceptor's",
                                             "Security negotiation failed", "iSCSI Login negotiation failed",
                                             "Unsupported SA: 0x12", "Detected MISCOMPARE",
-                                            "Expected Transfer Length: 0 .* SAM Opcode: 0x8f")
+                                            "Expected Transfer Length: 0 .* SAM Opcode: 0x8f",
+                                            "Receive Copy Results with non zero list identifier")
             self.guest.run(LIO)
             self.check_login()
             self.check_transfers()
