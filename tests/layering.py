@@ -23,7 +23,7 @@ ROOMS = {
     "capi": {"base", "io", "iscsi", "block", "initiator"},
     "nbdkit": {"base", "io", "iscsi", "block", "initiator"},
     "attach": {"base", "io", "block"},
-    "peers": {"base", "io", "scsi", "iscsi", "block", "initiator", "target"},
+    "peers": {"base", "io", "scsi", "iscsi", "block", "pcie", "initiator", "target"},
 }
 ROOMS["admin"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)

@@ -1,6 +1,7 @@
 #include "admin/peer_keys.h"
 
 #include <algorithm>
+#include <cctype>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +12,8 @@
 #include "admin/section.h"
 #include "base/limits.h"
 #include "iscsi/send_targets.h"
+#include "pcie/disk_part.h"
+#include "scsi/disk_place.h"
 
 namespace peerlane::admin {
 namespace {
@@ -89,6 +92,24 @@ void read_users(Section& section, const target::Declaration& declaration, target
   }
 }
 
+/// Identities of disks that the peer and this machine both have.
+void read_shared_disks(Section& section, target::PeerDeclaration& peer) {
+  for (const auto& [text, node] : section.texts("shared_disks")) {
+    std::string pattern = text;
+    std::ranges::transform(pattern, pattern.begin(), [](unsigned char c) { return std::tolower(c); });
+    const bool any_rest =
+        !pattern.empty() && pattern.find('*') == pattern.size() - 1 && pattern.size() <= scsi::kMaxDiskIdentityBytes;
+    if (any_rest || pcie::is_world_wide(pattern)) {
+      peer.shared_disks.push_back(std::move(pattern));
+    } else {
+      section.report(*node,
+                     {fmt::format("\"{}\" is no identity of one disk of the world", text),
+                      "write what /sys/class/block/nvme0n1/wwid or /sys/class/block/sda/device/wwid has, if that "
+                      "begins with eui., uuid. or naa., or \"*\" for all disks"});
+    }
+  }
+}
+
 }  // namespace
 
 void read_peer(const toml::table& table, AccountKeys& accounts, target::Declaration& declaration,
@@ -105,6 +126,7 @@ void read_peer(const toml::table& table, AccountKeys& accounts, target::Declarat
   if (const toml::table* const chap = section.table("chap")) read_chap(*chap, accounts, peer, findings);
   read_users(section, declaration, peer);
   peer.writable = section.flag("writable").value_or(false);
+  read_shared_disks(section, peer);
   if (declaration.peers.size() == limits::kPeers) {
     section.report("target", {fmt::format("there are more than {} peers", limits::kPeers), "remove some"});
   }

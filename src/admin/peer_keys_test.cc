@@ -52,6 +52,7 @@ TEST(PeerKeys, TheLeastIsReadOnlyAndForEveryone) {
   EXPECT_FALSE(peer.account);
   EXPECT_THAT(peer.initiators, IsEmpty());
   EXPECT_THAT(peer.targets, IsEmpty());
+  EXPECT_THAT(peer.shared_disks, IsEmpty());
 }
 
 TEST(PeerKeys, EveryKeyArrives) {
@@ -64,6 +65,7 @@ initiator_name = "iqn.2026-11.com.example:Us"
 targets = ["iqn.2026-11.com.example:a"]
 initiators = ["iqn.2026-11.com.example:client", "iqn.x:*"]
 writable = true
+shared_disks = ["EUI.0025385b71b0a1c2", "naa.5000c500*"]
 [peer.chap]
 account = { name = "us", secret_file = "/us" }
 mutual = { name = "them", secret_file = "/them" }
@@ -78,6 +80,7 @@ mutual = { name = "them", secret_file = "/them" }
   EXPECT_THAT(peer.targets, ElementsAre("iqn.2026-11.com.example:a"));
   EXPECT_THAT(peer.initiators, ElementsAre("iqn.2026-11.com.example:client", "iqn.x:*"));
   EXPECT_TRUE(peer.writable);
+  EXPECT_THAT(peer.shared_disks, ElementsAre("eui.0025385b71b0a1c2", "naa.5000c500*"));
   ASSERT_TRUE(peer.account);
   EXPECT_EQ(peer.account->name, "us");
   EXPECT_EQ(peer.account->secret, "secret of /us");
@@ -103,6 +106,13 @@ pull = true
               ElementsAre(HasSubstr("5:10: error"), HasSubstr("6:10: error: \"192.0.2.8:0\" is no address"),
                           HasSubstr("7:18: error"), HasSubstr("8:12: error: there is no target"),
                           HasSubstr("9:15: error"), HasSubstr("10:1: error: [[peer]] has no key \"pull\"")));
+}
+
+TEST(PeerKeys, WhatIsNoSharedDisk) {
+  EXPECT_THAT(findings("[[peer]]\ntarget = \"iqn.2026-11.com.example:b\"\nportal = \"192.0.2.8\"\n"
+                       "shared_disks = [\"*\", \"\", \"/dev/nvme0n1\", \"nvme.1b36-41-42-00000001\", \"eui.*1*\"]\n"),
+              ElementsAre(HasSubstr("7:22: error: \"\" is no identity"), HasSubstr("7:26: error: \"/dev/nvme0n1\""),
+                          HasSubstr("7:42: error"), HasSubstr("7:70: error")));
 }
 
 TEST(PeerKeys, APortalGroupIsNoPartOfThePortal) {

@@ -47,7 +47,6 @@ struct CopyAccount {
 struct CopyOffer {
   std::uint64_t unit = 4096;          // bytes, a power of two
   std::uint64_t most = 0;             // bytes of a range, a multiple of the unit
-  std::string place;                  // where the data stay, for people: "within the target iqn.2026-11.org.example:a"
   std::string way;                    // how they are going to be moved there, as far as it tells; may be empty
   std::vector<std::string> refusals;  // and why no shorter way: "not clone: ..."
 };
@@ -61,6 +60,10 @@ class OffloadedCopy {
   virtual ~OffloadedCopy() = default;
 
   virtual const CopyOffer& offer() const = 0;
+
+  /// Where the data stay, and what storage is asked by, for people: "within the target iqn.2026-11.org.example:a by
+  /// tokens". After a copy, what it was asked by in the end.
+  virtual std::string place() const = 0;
 
   /// Has `range` copied, and waits for the end; `watch` outlives the call. Several may be under way. Errors: ENOTSUP,
   /// the storage refuses, or cannot, and some of it may have been written; the message says why. ECANCELED after

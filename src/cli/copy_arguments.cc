@@ -78,7 +78,9 @@ void add_run_options(CLI::App& command, CopyArguments& arguments) {
   command.add_option("--rate", arguments.rate, "At most so many bytes a second (default: no limit)")
       ->type_name("SIZE")
       ->group(group);
-  command.add_option("--depth", arguments.depth, "Requests under way at the same time (default: 16)")
+  command
+      .add_option("--depth", arguments.depth,
+                  "Requests under way at the same time (default: as many as are found to be best)")
       ->check(CLI::Range(1u, limits::kMostCopyDepth).description(""))
       ->type_name("N")
       ->group(group);
@@ -88,8 +90,9 @@ void add_run_options(CLI::App& command, CopyArguments& arguments) {
   command
       .add_option("--only", arguments.only,
                   "Move data in this way, and fail where it cannot be had (default: the shortest one that can)")
-      ->check(CLI::IsMember({"clone", "nvme-copy", "peer-to-peer", "third-party", "host-memory"}).description(""))
-      ->type_name("clone|nvme-copy|peer-to-peer|third-party|host-memory")
+      ->check(CLI::IsMember({"clone", "server-side-copy", "nvme-copy", "peer-to-peer", "third-party", "host-memory"})
+                  .description(""))
+      ->type_name("clone|server-side-copy|nvme-copy|peer-to-peer|third-party|host-memory")
       ->group(group);
   command
       .add_option("--p2p", arguments.p2p,

@@ -32,7 +32,7 @@ struct CopyArguments {
   bool verify = false;
   std::string resume;
   std::string rate;
-  unsigned depth = limits::kCopyDepth;
+  unsigned depth = 0;
   std::string request_size;
   bool no_direct = false;
   std::string only;

@@ -23,7 +23,7 @@ TEST(CopyArguments, Defaults) {
   EXPECT_EQ(0U, options->plan.source_offset);
   EXPECT_FALSE(options->plan.length);
   EXPECT_EQ(copy::Sparse::kAuto, options->plan.sparse);
-  EXPECT_EQ(limits::kCopyDepth, options->job.depth);
+  EXPECT_EQ(0U, options->job.depth) << "as many as are found to be best";
   EXPECT_EQ(limits::kCopyRequestBytes, options->job.request_bytes);
   EXPECT_EQ(0U, options->job.rate);
   EXPECT_FALSE(options->job.verify);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -80,6 +81,17 @@ bool same(const Found& a, const Found& b) {
 std::string identity_of(const block::Device& device) {
   const std::string stable = device.identity().stable;
   return stable.empty() ? stable : fmt::format("{} {}", stable, device.geometry().size);
+}
+
+/// A new file in a directory that nobody sees, or for a moment only. Of the file systems with a server, most make none
+/// without a name.
+block::Descriptor open_nameless(const std::string& directory) {
+  const int nameless = ::open(directory.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+  if (nameless >= 0 || errno != EOPNOTSUPP) return block::Descriptor(nameless);
+  std::string name = directory + "/.peerlane-XXXXXX";
+  const int named = ::mkostemp(name.data(), O_CLOEXEC);
+  if (named >= 0) ::unlink(name.c_str());
+  return block::Descriptor(named);
 }
 
 Result<void> keep_name_of(const std::string& path) {
@@ -240,8 +252,7 @@ class CopyEnds::Opener {
   Result<void> use_nameless_file() {
     const std::string& path = arguments_.destination;
     const std::string parent = std::filesystem::path(path).parent_path().string();
-    const block::Descriptor nameless(
-        ::open(parent.empty() ? "." : parent.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+    const block::Descriptor nameless = open_nameless(parent.empty() ? "." : parent);
     if (nameless.get() < 0) return std::unexpected(Error::from_errno(errno, "cannot make " + path));
     auto file = open_file(fmt::format("/proc/self/fd/{}", nameless.get()), path, open_options(false), growth());
     if (!file) return std::unexpected(file.error());

@@ -63,8 +63,7 @@ Clone::Clone(const End& source, const End& destination, const MoverTools& tools)
       destination_(destination),
       source_descriptor_(source.device->backing()->descriptor),
       destination_descriptor_(destination.device->backing()->descriptor),
-      account_(tools.account),
-      background_(limits::kDirectThreads) {}
+      account_(tools.account) {}
 
 io::Task<Result<void>> Clone::move(Piece piece) {
   auto sharing = io::later([this, piece] { return share(piece); });
@@ -79,8 +78,8 @@ io::Task<Result<void>> Clone::share(Piece piece) {
   range.src_offset = piece.source;
   range.src_length = piece.length;
   range.dest_offset = piece.destination;
-  const int done = co_await background_.run(io::Reactor::current(),
-                                            [&] { return ioctl(destination_descriptor_, FICLONERANGE, &range); });
+  const auto share = [this, &range] { return ioctl(destination_descriptor_, FICLONERANGE, &range); };
+  const int done = co_await threads_.run(share);
   if (done < 0)
     co_return fail(ENOTSUP, std::string("the file system does not share these blocks: ") + std::strerror(-done));
   account_.add(Way::kClone, piece.length);

@@ -2,8 +2,9 @@
 // (FICLONERANGE, ioctl_ficlonerange(2)). XFS with reflink, btrfs.
 #pragma once
 
+#include "base/limits.h"
 #include "copy/direct_way.h"
-#include "io/background.h"
+#include "io/background_share.h"
 
 namespace peerlane::copy {
 
@@ -21,7 +22,7 @@ class Clone final : public Mover {
   const int source_descriptor_;
   const int destination_descriptor_;
   Account& account_;
-  io::Background background_;
+  io::BackgroundShare threads_{limits::kDirectThreads};
 };
 
 }  // namespace peerlane::copy

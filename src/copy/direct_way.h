@@ -1,6 +1,6 @@
 // The ways on which data goes from one end to the other without crossing this host's memory: the file system shares its
-// blocks, the disk copies inside itself, disks reach each other over the bus, remote storage copies. What is open
-// between two ends is found out when a copy is planned, with the reason for each way that is not.
+// blocks, or has its server copy, the disk copies inside itself, disks reach each other over the bus, remote storage
+// copies. What is open between two ends is found out when a copy is planned, with the reason for each way that is not.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,9 @@ struct DirectWays {
   std::vector<Refusal> refusals;  // one for each of the others, shortest first
 };
 
-/// Finds out. Changes nothing; reads sysfs, and asks disks and file systems what they can do: blocks for that. Storage
-/// of remote disks is asked over the network. The ends outlive this.
+/// Finds out. Changes nothing; reads sysfs, and asks disks and file systems what they can do, on a thread of its own,
+/// if that was not done for these ends a moment ago. Storage of remote disks is asked over the network. The ends
+/// outlive this.
 io::Task<DirectWays> find_direct_ways(const End& source, const End& destination, pcie::Policy policy);
 
 // --- Each way by itself: the error is the reason against it ---
@@ -56,6 +57,7 @@ struct Storage;
 struct Machine;
 
 Result<DirectWay> consider_clone(const Storage& source, const Storage& destination);
+Result<DirectWay> consider_server_copy(const Storage& source, const Storage& destination);
 Result<DirectWay> consider_nvme_copy(const Machine& disks, const Storage& source, const Storage& destination);
 Result<DirectWay> consider_peer_to_peer(const Machine& disks, const Storage& source, const Storage& destination,
                                         pcie::Policy policy);

@@ -115,7 +115,7 @@ io::Task<Result<void>> Job::copy(std::uint64_t from) {
     if (!done) co_return done;
     io::spawn(keep_journal());
   }
-  co_await pass(from, plan_.overlapping() ? 1 : options_.depth);
+  co_await pass(from, depth_of_copy());
   stopping_journal_ = true;
   journal_wake_.wake_all();
   co_await journal_keeper_.drained();
@@ -169,7 +169,7 @@ io::Task<Result<void>> Job::flush() {
 
 io::Task<Result<void>> Job::verify() {
   phase_ = Phase::kVerifying;
-  co_await pass(0, options_.depth);
+  co_await pass(0, Depth(options_.depth));
   if (!ending()) co_return Result<void>();
   if (!error_) co_return fail(ECANCELED, "interrupted while verifying; the copy itself is complete");
   if (error_->code != EILSEQ) co_return std::unexpected(*error_);
@@ -182,12 +182,20 @@ io::Task<Result<void>> Job::verify() {
 
 // --- One pass over all pieces ---
 
-io::Task<void> Job::pass(std::uint64_t from, unsigned depth) {
+Depth Job::depth_of_copy() const {
+  if (plan_.overlapping()) return Depth(1);
+  if (options_.depth == 0 && !direct_.empty()) return Depth(limits::kDirectCopyDepth);
+  return Depth(options_.depth);
+}
+
+io::Task<void> Job::pass(std::uint64_t from, Depth depth) {
   pieces_.emplace(plan_, sizes(phase_ == Phase::kVerifying), from);
+  depth_.emplace(depth);
   done_ = from;
   moved_ = 0;
-  under_way_.assign(depth, kUnknown);
-  for (std::size_t slot = 0; slot < depth; ++slot) io::spawn(work(slot));
+  all_begun_ = false;
+  under_way_.assign(depth.most(), kUnknown);
+  for (std::size_t slot = 0; slot < depth.most(); ++slot) io::spawn(work(slot));
   co_await workers_.drained();
 }
 
@@ -211,13 +219,21 @@ PieceSizes Job::sizes(bool verifying) const {
 
 io::Task<void> Job::work(std::size_t slot) {
   const io::Gate::Pass inside(workers_);
-  while (!ending()) {
+  while (!ending() && !all_begun_) {
+    if (slot >= depth_->now()) {
+      co_await deeper_;
+      continue;
+    }
     const auto piece = co_await pieces_->next();
     if (!piece) {
       end_with(piece.error());
       break;
     }
-    if (!*piece) break;
+    if (!*piece) {
+      all_begun_ = true;
+      wake_workers();
+      break;
+    }
     const std::uint64_t length = (*piece)->length;
     under_way_[slot] = (*piece)->source - plan_.source_offset();
     while (paused_ && !ending()) co_await resumed_;
@@ -231,7 +247,21 @@ io::Task<void> Job::work(std::size_t slot) {
     under_way_[slot] = kUnknown;
     done_ += length;
     if ((*piece)->way != Way::kSkip) moved_ += length;
+    measure(**piece);
   }
+}
+
+/// What neither disk had to do with says nothing of how many pieces they should have.
+void Job::measure(const Piece& piece) {
+  if (piece.zero || (piece.way != Way::kHostMemory && phase_ != Phase::kVerifying)) return;
+  const unsigned before = depth_->now();
+  depth_->moved(piece.length, io::Reactor::current().now());
+  if (depth_->now() > before) deeper_.wake_all();
+}
+
+void Job::wake_workers() {
+  resumed_.wake_all();
+  deeper_.wake_all();
 }
 
 io::Task<Result<void>> Job::move(Piece piece) {
@@ -363,7 +393,7 @@ io::Task<Result<void>> Job::write_journal() {
 void Job::cancel() {
   canceled_ = true;
   for (const std::unique_ptr<Mover>& mover : direct_) mover->cancel();
-  resumed_.wake_all();
+  wake_workers();
   end_streams();
 }
 
@@ -379,7 +409,7 @@ void Job::resume() {
 void Job::end_with(const Error& error) {
   if (!error_ && !(canceled_ && error.code == ECANCELED)) error_ = error;
   for (const std::unique_ptr<Mover>& mover : direct_) mover->cancel();
-  resumed_.wake_all();
+  wake_workers();
   end_streams();
 }
 

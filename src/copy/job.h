@@ -1,10 +1,10 @@
 // A copy as action: many pieces of a plan under way at the same time, by the ways that the plan has for them, until all
 // bytes are at the destination and on stable storage.
 //
-// A piece is read and written by one of `depth` coroutines, so that about half of them read while the others write and
-// both ends are busy. A way that cannot move a piece after all is replaced by the next longer one that is open, for
-// that piece, unless only one way is wanted. The first error ends the copy: nothing new is begun, and what is under way
-// comes to its end.
+// A piece is read and written by one of several coroutines, so that about half of them read while the others write and
+// both ends are busy. How many there are is found while the copy goes (copy/depth.h), unless it is told. A way that
+// cannot move a piece after all is replaced by the next longer one that is open, for that piece, unless only one way is
+// wanted. The first error ends the copy: nothing new is begun, and what is under way comes to its end.
 //
 // A Job lives on one reactor.
 #pragma once
@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "block/token_bucket.h"
 #include "copy/compare.h"
+#include "copy/depth.h"
 #include "copy/host_memory.h"
 #include "copy/journal.h"
 #include "copy/pieces.h"
@@ -30,7 +31,7 @@
 namespace peerlane::copy {
 
 struct JobOptions {
-  unsigned depth = limits::kCopyDepth;                       // 1 to limits::kMostCopyDepth
+  unsigned depth = 0;                                        // 1 to limits::kMostCopyDepth; 0: what is found best
   std::size_t request_bytes = limits::kCopyRequestBytes;     // a multiple of 4096, at most that
   std::uint64_t rate = 0;                                    // bytes a second; 0: no limit
   bool verify = false;                                       // read back and compare at the end
@@ -94,7 +95,8 @@ class Job {
   Result<void> settle();
   io::Task<Result<void>> flush();
   io::Task<Result<void>> verify();
-  io::Task<void> pass(std::uint64_t from, unsigned depth);
+  Depth depth_of_copy() const;
+  io::Task<void> pass(std::uint64_t from, Depth depth);
   io::Task<void> work(std::size_t slot);
   io::Task<Result<void>> move(Piece piece);
   io::Task<Result<void>> move_directly(Piece piece);
@@ -111,6 +113,8 @@ class Job {
   std::uint64_t settled_until() const;
   bool ending() const { return canceled_ || error_.has_value(); }
   void end_with(const Error& error);
+  void measure(const Piece& piece);
+  void wake_workers();
   void end_streams();
 
   const Plan plan_;
@@ -126,6 +130,9 @@ class Job {
 
   Phase phase_ = Phase::kCopying;
   std::optional<Pieces> pieces_;          // of the pass that is going on
+  std::optional<Depth> depth_;            // the same
+  io::Event deeper_;                      // it has grown, or the pass comes to its end
+  bool all_begun_ = false;                // nothing is left of it that has not been begun
   std::vector<std::uint64_t> under_way_;  // positions where pieces begin that have not ended well; kUnknown: none
   std::uint64_t done_ = 0;                // bytes of this pass
   std::uint64_t moved_ = 0;

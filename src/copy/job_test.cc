@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "block/filter_device.h"
 #include "copy/testing/model_device.h"
 #include "io/testing.h"
 
@@ -141,7 +142,7 @@ struct RandomCopy {
     destination.map = random() % 4 != 0;
     destination.write_zeroes = random() % 2 == 0;
     destination.unmap_unit = pick(std::uint64_t{0}, std::uint64_t{8192});
-    job.depth = 1 + static_cast<unsigned>(random() % 20);
+    job.depth = static_cast<unsigned>(random() % 20);
     job.request_bytes = pick(std::size_t{1} << 20, std::size_t{16} << 10);
     job.verify = true;
     if (random() % 2 == 0) plan.find_ways = find_unreliable_ways;
@@ -324,6 +325,43 @@ TEST_F(JobTest, NamesTheEndAndThePlaceOfAnError) {
     ASSERT_FALSE(outcome.result);
     EXPECT_EQ(EIO, outcome.result.error().code);
     EXPECT_EQ(0U, outcome.result.error().text().find(what.says)) << outcome.result.error().text();
+  }
+}
+
+/// A disk at the other end of a long wire. Counts how many reads are on their way at the same time.
+class FarAway final : public block::FilterDevice {
+ public:
+  explicit FarAway(std::unique_ptr<block::Device> inner) : FilterDevice(std::move(inner)) {}
+
+  io::Task<Result<void>> read(std::uint64_t offset, ByteSpan into) override {
+    most_ = std::max(most_, ++reads_);
+    co_await io::sleep(io::Reactor::current(), 10ms);
+    --reads_;
+    auto done = co_await inner().read(offset, into);
+    co_return done;
+  }
+
+  unsigned most() const { return most_; }
+
+ private:
+  unsigned reads_ = 0;
+  unsigned most_ = 0;
+};
+
+TEST_F(JobTest, HasMoreUnderWayWhereThatIsFaster) {
+  constexpr std::uint64_t kSize = 24 * kMiB;
+  for (const unsigned depth : {0U, 3U}) {
+    FarAway source(std::make_unique<ModelDevice>(ModelOptions{.size = kSize, .map = false, .slow = false}));
+    ModelDevice destination({.size = kSize, .slow = false});
+    const std::uint64_t length = depth == 0 ? kSize : kMiB;
+    const Outcome outcome = copy(end_of(source, length, "from"), end_of(destination, length, "to"), {},
+                                 {.depth = depth, .request_bytes = 16u << 10});
+    ASSERT_TRUE(outcome.result) << outcome.result.error().text();
+    if (depth == 0) {
+      EXPECT_GE(source.most(), 4 * limits::kFirstCopyDepth);
+    } else {
+      EXPECT_EQ(depth, source.most());
+    }
   }
 }
 

@@ -20,7 +20,7 @@ namespace {
 Result<NvmeCopyPlace> find_place(const Machine& machine, const Storage& source, const Storage& destination) {
   for (const Storage* const end : {&source, &destination}) {
     if (end->kind != Storage::Kind::kBlockDevice) {
-      return fail(ENOTSUP, end->name + " is a file, and where its blocks lie on the disk is for its file system only");
+      return fail(ENOTSUP, end->name + " is a file, whose blocks only its file system knows");
     }
   }
   const auto from = disk_beneath(machine, source);
@@ -40,32 +40,70 @@ Result<NvmeCopyPlace> find_place(const Machine& machine, const Storage& source, 
                        .limits = {}};
 }
 
-Result<nvme::CopyLimits> ask(const NvmeCopyPlace& place) {
+Result<nvme::CopyLimits> ask(const NvmeCopyPlace& place, std::uint32_t nsid) {
   const block::Descriptor descriptor(::open(place.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (descriptor.get() < 0) return std::unexpected(Error::from_errno(errno, "opening " + place.path));
-  auto limits = nvme::ask_limits(descriptor.get(), place.destination_nsid);
+  auto limits = nvme::ask_limits(descriptor.get(), nsid);
   if (!limits && limits.error().code == EACCES) return fail(EACCES, "only root may give NVMe commands");
   return limits;
+}
+
+/// Whether metadata are protection information and nothing else, of a kind whose tags are known.
+Result<void> check_metadata(const NvmeCopyPlace& place) {
+  const nvme::CopyLimits& limits = place.limits;
+  if (limits.metadata == 0) return {};
+  if (limits.protection == 0) {
+    return fail(ENOTSUP,
+                fmt::format("{} has logical blocks with {} bytes of metadata each, of which nobody knows whose "
+                            "they are",
+                            place.path, limits.metadata));
+  }
+  if (limits.guard == nvme::Guard::kOther || limits.storage_tag != 0) {
+    return fail(ENOTSUP, fmt::format("{} has protection information with a guard of 32 bits, or with storage tags "
+                                     "(ELBAF), which nobody here knows",
+                                     place.path));
+  }
+  const unsigned protection = limits.guard == nvme::Guard::k16 ? 8 : 16;
+  if (limits.metadata == protection) return {};
+  return fail(ENOTSUP,
+              fmt::format("{} has logical blocks with {} bytes of metadata each, of which only {} are protection "
+                          "information",
+                          place.path, limits.metadata, protection));
+}
+
+/// A copy between namespaces whose blocks are not made alike would lose something, or is refused.
+Result<void> check_source(const NvmeCopyPlace& place) {
+  const auto source = ask(place, place.source_nsid);
+  if (!source) return std::unexpected(source.error());
+  const nvme::CopyLimits& own = place.limits;
+  if (source->block == own.block && source->metadata == own.metadata && source->protection == own.protection &&
+      source->guard == own.guard && source->storage_tag == own.storage_tag) {
+    return {};
+  }
+  return fail(ENOTSUP, fmt::format("the logical blocks of the two namespaces of {} are not made alike (LBA format)",
+                                   place.path));
 }
 
 Result<void> check(const NvmeCopyPlace& place) {
   const nvme::CopyLimits& limits = place.limits;
   if (!limits.copy) return fail(ENOTSUP, place.path + ": its controller does not have the Copy command (ONCS)");
-  if (limits.block == 0 || limits.metadata) {
-    return fail(ENOTSUP, place.path + " has logical blocks with metadata, which would have to be copied as well");
-  }
+  if (limits.block == 0) return fail(ENOTSUP, place.path + " has logical blocks of a strange size (LBADS)");
+  const auto metadata = check_metadata(place);
+  if (!metadata) return metadata;
   if (nvme::most_blocks(limits) == 0)
     return fail(ENOTSUP, place.path + " states that it copies no blocks (MCL, MSSRL)");
   const bool inside = place.source_nsid == place.destination_nsid;
-  if (!inside && !limits.formats_enabled) {
-    return fail(ENOTSUP, fmt::format("{}: copying between namespaces takes Copy Descriptor Format 2, which is not "
+  const unsigned format = nvme::form_for(limits, !inside).format;
+  if (!inside && (limits.enabled & 1u << format) == 0) {
+    return fail(ENOTSUP, fmt::format("{}: copying between namespaces takes Copy Descriptor Format {}, which is not "
                                      "enabled (Host Behavior Support, CDFE)",
-                                     place.path));
+                                     place.path, format));
   }
-  if ((limits.formats & (inside ? 1u : 4u)) == 0) {
-    return fail(ENOTSUP, place.path + " does not take the Copy Descriptor Format that this needs (OCFS)");
+  if ((limits.formats & 1u << format) == 0) {
+    return fail(ENOTSUP,
+                fmt::format("{} does not take Copy Descriptor Format {}, which this needs (OCFS)", place.path, format));
   }
-  return {};
+  return inside ? Result<void>() : check_source(place);
 }
 
 }  // namespace
@@ -73,17 +111,14 @@ Result<void> check(const NvmeCopyPlace& place) {
 Result<DirectWay> consider_nvme_copy(const Machine& disks, const Storage& source, const Storage& destination) {
   auto place = find_place(disks, source, destination);
   if (!place) return std::unexpected(place.error());
-  const auto limits = ask(*place);
+  const auto limits = ask(*place, place->destination_nsid);
   if (!limits) return std::unexpected(limits.error());
   place->limits = *limits;
   const auto possible = check(*place);
   if (!possible) return std::unexpected(possible.error());
-  // A multiple of 4096 bytes, unless the disk takes less at once.
-  const std::uint64_t most = std::min(nvme::most_blocks(*limits) * limits->block, limits::kNvmeCopyBytes);
-  if (most < 4096) return fail(ENOTSUP, fmt::format("{} copies only {} bytes at once", place->path, most));
   return DirectWay{.way = Way::kNvmeCopy,
                    .unit = limits->block,
-                   .most = most - most % 4096,
+                   .most = limits::kNvmeCopyBytes,
                    .to_end = false,
                    .through = fmt::format("inside {}", place->path),
                    .bandwidth = {},
@@ -97,16 +132,13 @@ NvmeCopy::NvmeCopy(const End& source, const End& destination, NvmeCopyPlace plac
       destination_(destination),
       place_(std::move(place)),
       namespace_(::open(place_.path.c_str(), O_RDWR | O_CLOEXEC)),
-      account_(tools.account),
-      background_(limits::kDirectThreads) {}
+      account_(tools.account) {}
 
 io::Task<Result<void>> NvmeCopy::move(Piece piece) {
   const std::uint64_t block = place_.limits.block;
   const std::uint64_t from = place_.source_offset + piece.source;
   const std::uint64_t to = place_.destination_offset + piece.destination;
   if ((from | to | piece.length) % block != 0) co_return fail(ENOTSUP, "it begins or ends inside a logical block");
-  if (piece.length / block > nvme::most_blocks(place_.limits))
-    co_return fail(ENOTSUP, "it is too long for one command");
   auto sending = io::later([this, piece] { return send(piece); });
   auto reading = source_.device->around(piece.source, piece.length, std::move(sending));
   auto done = co_await destination_.device->around(piece.destination, piece.length, std::move(reading));
@@ -114,16 +146,19 @@ io::Task<Result<void>> NvmeCopy::move(Piece piece) {
 }
 
 io::Task<Result<void>> NvmeCopy::send(Piece piece) {
-  const int done = co_await background_.run(io::Reactor::current(), [this, &piece] { return carry_out(piece); });
+  const auto copy = [this, &piece] { return carry_out(piece); };
+  const int done = co_await threads_.run(copy);
+  if (done == -ECANCELED) co_return fail(ECANCELED, "interrupted");
   if (done < 0) co_return fail(ENOTSUP, std::string("the Copy command could not be given: ") + std::strerror(-done));
   if (done > 0) co_return fail(ENOTSUP, fmt::format("the Copy command ended with NVMe status {:#x}", done));
   account_.add(Way::kNvmeCopy, piece.length);
   co_return Result<void>();
 }
 
-/// Gives the command, on a thread on which it may block: as ioctl(2).
+// --- On a thread on which calls may block. As ioctl(2): 0, an NVMe status, or -1 and errno ---
+
+/// Gives the commands, one after the other.
 int NvmeCopy::carry_out(const Piece& piece) {
-  const std::uint64_t block = place_.limits.block;
   const auto length = static_cast<off_t>(piece.length);
   const std::pair<const End*, std::uint64_t> ends[] = {{&source_, piece.source}, {&destination_, piece.destination}};
   for (const auto& [end, offset] : ends) {
@@ -131,16 +166,34 @@ int NvmeCopy::carry_out(const Piece& piece) {
     const int descriptor = end->device->backing()->descriptor;
     if (sync_file_range(descriptor, static_cast<off_t>(offset), length, kWriteOut) != 0) return -1;
   }
-  const auto ranges =
-      nvme::cut(place_.limits, place_.source_nsid, (place_.source_offset + piece.source) / block, piece.length / block);
-  const int status =
-      nvme::copy(namespace_.get(), place_.destination_nsid, (place_.destination_offset + piece.destination) / block,
-                 ranges, place_.source_nsid != place_.destination_nsid);
+  const int status = give_commands(piece);
   const int code = errno;
   posix_fadvise(destination_.device->backing()->descriptor, static_cast<off_t>(piece.destination), length,
                 POSIX_FADV_DONTNEED);
   errno = code;
   return status;
+}
+
+int NvmeCopy::give_commands(const Piece& piece) {
+  const std::uint64_t block = place_.limits.block;
+  const nvme::CopyForm form = nvme::form_for(place_.limits, place_.source_nsid != place_.destination_nsid);
+  std::uint64_t from = (place_.source_offset + piece.source) / block;
+  std::uint64_t to = (place_.destination_offset + piece.destination) / block;
+  std::uint64_t left = piece.length / block;
+  while (left != 0) {
+    if (canceled_) {
+      errno = ECANCELED;
+      return -1;
+    }
+    const std::uint64_t blocks = std::min(left, nvme::most_blocks(place_.limits));
+    const auto ranges = nvme::cut(place_.limits, place_.source_nsid, from, blocks);
+    const int status = nvme::copy(namespace_.get(), place_.destination_nsid, to, ranges, form);
+    if (status != 0) return status;
+    from += blocks;
+    to += blocks;
+    left -= blocks;
+  }
+  return 0;
 }
 
 }  // namespace peerlane::copy

@@ -1,14 +1,17 @@
-// The disk copies inside itself: NVMe's Copy command, within a namespace, or between two of one controller where that
-// takes Copy Descriptor Format 2.
+// The disk copies inside itself: NVMe's Copy command, within a namespace (Copy Descriptor Formats 0 and 1), or between
+// two of one controller where that is enabled (2 and 3).
 //
 // The command goes to the namespace past the kernel's page cache: what other programs have written through that is
 // brought to the disk before, and what the cache holds of the destination is dropped behind.
 #pragma once
 
+#include <atomic>
+
+#include "base/limits.h"
 #include "block/descriptor_device.h"
 #include "copy/direct_way.h"
 #include "copy/nvme_command.h"
-#include "io/background.h"
+#include "io/background_share.h"
 
 namespace peerlane::copy {
 
@@ -27,17 +30,20 @@ class NvmeCopy final : public Mover {
   NvmeCopy(const End& source, const End& destination, NvmeCopyPlace place, const MoverTools& tools);
 
   io::Task<Result<void>> move(Piece piece) override;
+  void cancel() override { canceled_ = true; }
 
  private:
   io::Task<Result<void>> send(Piece piece);
   int carry_out(const Piece& piece);
+  int give_commands(const Piece& piece);
 
   const End& source_;
   const End& destination_;
   const NvmeCopyPlace place_;
   const block::Descriptor namespace_;
   Account& account_;
-  io::Background background_;
+  std::atomic<bool> canceled_{false};
+  io::BackgroundShare threads_{limits::kDirectThreads};
 };
 
 }  // namespace peerlane::copy

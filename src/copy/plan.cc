@@ -18,7 +18,7 @@ constexpr std::size_t kHoleRoute = 1;     // where nothing is known of the desti
 constexpr std::size_t kNothingRoute = 2;  // where the destination is known to be zeroes
 constexpr std::size_t kOddRoute = 3;      // data that fill no whole block of a direct way
 
-constexpr std::array kDirectWays{Way::kClone, Way::kNvmeCopy, Way::kPeerToPeer, Way::kThirdParty};
+constexpr std::array kDirectWays{Way::kClone, Way::kServerCopy, Way::kNvmeCopy, Way::kPeerToPeer, Way::kThirdParty};
 
 std::uint64_t round_down(std::uint64_t value, std::uint64_t step) {
   return value - value % step;
@@ -143,7 +143,7 @@ class Planner {
     const PlanOptions& options = plan.options_;
     if (options.only && options.only != way.way) return fmt::format("only {} is wanted", name(*options.only));
     // Neither a file system nor remote storage promises that blocks which are copied have space of their own.
-    const bool writes_all = way.way != Way::kClone && way.way != Way::kThirdParty;
+    const bool writes_all = way.way == Way::kNvmeCopy || way.way == Way::kPeerToPeer;
     if (!writes_all && options.sparse == Sparse::kNever) return "every byte is to be written (sparse=never)";
     if (options.source_offset % way.unit != options.destination_offset % way.unit) {
       return fmt::format("the two offsets lie at different places of a block of {} bytes", way.unit);

@@ -105,8 +105,8 @@ class Plan {
   std::vector<Route> routes_;
 };
 
-/// Plans a copy. The ends are on one disk if they are the same device. Reads no data, writes nothing; blocks for the
-/// time it takes to read sysfs, and asks the storage of remote disks. Errors, with a sentence for the user: EINVAL for
+/// Plans a copy. The ends are on one disk if they are the same device. Reads no data, writes nothing; asks the
+/// system, and the storage of remote disks, what they can do. Errors, with a sentence for the user: EINVAL for
 /// ranges that are not on the source, ENOSPC if the destination has no room for them, EROFS if it cannot be written,
 /// EOPNOTSUPP if the only way that is wanted is not open.
 io::Task<Result<Plan>> plan(End source, End destination, PlanOptions options);

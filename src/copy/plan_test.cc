@@ -1,6 +1,11 @@
 #include "copy/plan.h"
 
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "block/ram_device.h"
@@ -186,6 +191,37 @@ TEST_F(PlanTest, KnowsOverlapAndItsDirection) {
   const auto apart = make(end, end, {.source_offset = 0, .length = 1000, .destination_offset = 1000});
   EXPECT_FALSE(apart->overlapping());
   EXPECT_EQ(Way::kHostMemory, up->routes()[all_of(*up).front().route].way);
+}
+
+TEST_F(PlanTest, RemembersWaysForOnePolicyAndOneFile) {
+  const std::string directory = fmt::format("{}/peerlane-plan-test-{}", ::testing::TempDir(), getpid());
+  std::filesystem::create_directory(directory);
+  const auto opened = [&](const char* name) {
+    const std::string path = fmt::format("{}/{}", directory, name);
+    std::filesystem::remove(path);
+    std::ofstream(path) << std::string(kMiB, 'x');
+    return *block::open_device(path, {});
+  };
+  const auto reason = [&](block::Device& from, block::Device& to, const char* name, pcie::Policy policy) {
+    PlanOptions options;
+    options.policy = policy;
+    const auto planned = make(end_of(from, kMiB, "from"), end_of(to, kMiB, name), options);
+    if (!planned) return planned.error().text();
+    for (const Refusal& refusal : planned->routes().front().refusals) {
+      if (refusal.way == Way::kPeerToPeer) return refusal.reason;
+    }
+    return std::string("no reason");
+  };
+  const auto from = opened("from");
+  const auto to = opened("to");
+  const std::string first = reason(*from, *to, "to", pcie::Policy::kKernel);
+  EXPECT_EQ(reason(*from, *to, "to", pcie::Policy::kKernel), first);
+  EXPECT_EQ(reason(*from, *to, "to", pcie::Policy::kOff), "the policy is off");
+  EXPECT_EQ(reason(*from, *to, "to", pcie::Policy::kKernel), first);
+  // A device that is no file of this host has never been looked at.
+  const auto ram = *block::RamDevice::create(kMiB, 512, false, "ram:1M");
+  EXPECT_EQ(reason(*from, *ram, "to", pcie::Policy::kKernel), "to is no file and no block device of this machine");
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

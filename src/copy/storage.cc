@@ -5,7 +5,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
+#include <linux/hdreg.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -28,6 +31,13 @@ bool has_direct_io(int descriptor) {
   return (facts.stx_mask & STATX_DIOALIGN) == 0 || facts.stx_dio_offset_align != 0;
 }
 
+/// Tells a disk from the next one that has its device number. Without the numbers, that is what it is known by.
+void identify_disk(Storage& storage) {
+  if (ioctl(storage.backing.descriptor, BLKGETDISKSEQ, &storage.disk) != 0) storage.disk = 0;
+  hd_geometry geometry{};
+  if (ioctl(storage.backing.descriptor, HDIO_GETGEO, &geometry) == 0) storage.start = geometry.start;
+}
+
 }  // namespace
 
 std::string Storage::path() const {
@@ -44,6 +54,15 @@ std::string Storage::file_system_name() const {
       return "btrfs";
     case TMPFS_MAGIC:
       return "tmpfs";
+    case NFS_SUPER_MAGIC:
+      return "NFS";
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+      return "SMB";
+    case CEPH_SUPER_MAGIC:
+      return "Ceph";
+    case FUSE_SUPER_MAGIC:
+      return "FUSE";
     default:
       return fmt::format("a file system of type {:#x}", file_system);
   }
@@ -60,6 +79,7 @@ Storage storage_of(const End& end) {
   if (S_ISBLK(status.st_mode)) {
     storage.kind = Storage::Kind::kBlockDevice;
     storage.device = status.st_rdev;
+    identify_disk(storage);
     storage.block = end.device->geometry().logical_block_size;
     storage.direct_io = backing->direct;
     return storage;
@@ -68,6 +88,7 @@ Storage storage_of(const End& end) {
   if (!S_ISREG(status.st_mode) || fstatfs(backing->descriptor, &file_system) != 0) return storage;
   storage.kind = Storage::Kind::kFile;
   storage.device = status.st_dev;
+  storage.inode = status.st_ino;
   storage.file_system = static_cast<std::uint64_t>(file_system.f_type);
   storage.block = static_cast<std::uint32_t>(file_system.f_bsize);
   storage.direct_io = backing->direct && passes_pages_on(storage.file_system) && has_direct_io(backing->descriptor);

@@ -15,7 +15,7 @@
 
 namespace peerlane::copy {
 
-/// One end. Its descriptor is the device's.
+/// One end, as the system has it now. Its descriptor is the device's.
 struct Storage {
   enum class Kind : unsigned char { kNone, kFile, kBlockDevice };
 
@@ -23,6 +23,9 @@ struct Storage {
   std::string name;  // of the end, for people
   block::Backing backing;
   dev_t device = 0;               // of a file: that of its file system; otherwise its own number
+  ino_t inode = 0;                // of a file
+  std::uint64_t disk = 0;         // of a block device: a number that no disk has had before (diskseq); 0: nobody knows
+  std::uint64_t start = 0;        // of a partition: its first sector
   std::uint64_t file_system = 0;  // of a file: statfs(2)'s f_type
   std::uint32_t block = 0;        // of a file: bytes of its file system's blocks; otherwise of its own
   bool direct_io = false;         // reads and writes go to the disk without a copy in memory

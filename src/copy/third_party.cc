@@ -28,7 +28,7 @@ io::Task<Result<DirectWay>> consider_third_party(const End& source, const End& d
   way.way = Way::kThirdParty;
   way.unit = offer.unit;
   way.most = offer.most;
-  way.through = offer.way.empty() ? offer.place : fmt::format("{}, which runs {}", offer.place, offer.way);
+  way.through = offer.way.empty() ? storage->place() : fmt::format("{}, which runs {}", storage->place(), offer.way);
   way.refusals = offer.refusals;
   way.make_mover = [storage](const End& first, const End& second, const MoverTools& tools) -> std::unique_ptr<Mover> {
     return std::make_unique<ThirdParty>(first, second, storage, tools);
@@ -89,7 +89,7 @@ io::Task<void> ThirdParty::conclude() {
 }
 
 std::string ThirdParty::through() const {
-  const std::string& place = storage_->offer().place;
+  std::string place = storage_->place();
   return told_ && !told_->last.empty() ? fmt::format("{}, which ran {}", place, told_->last) : place;
 }
 

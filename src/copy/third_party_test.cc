@@ -52,11 +52,11 @@ class Storage final : public block::CopyOffload {
     explicit Copy(Storage& all) : storage(all) {
       terms.unit = kUnit;
       terms.most = kMost;
-      terms.place = "within a box";
       terms.way = "magic";
       terms.refusals = {"not a clone: no"};
     }
     const block::CopyOffer& offer() const override { return terms; }
+    std::string place() const override { return "within a box"; }
     io::Task<Result<void>> copy(block::CopyRange range, block::CopyWatch& watch) override {
       return storage.carry_out(range, watch);
     }

@@ -14,6 +14,8 @@ std::string_view name(Way way) {
       return "zeroes";
     case Way::kClone:
       return "clone";
+    case Way::kServerCopy:
+      return "server-side copy";
     case Way::kNvmeCopy:
       return "NVMe Copy";
     case Way::kPeerToPeer:
@@ -28,6 +30,7 @@ std::string_view name(Way way) {
 
 Result<Way> parse_way(std::string_view text) {
   constexpr std::pair<std::string_view, Way> kNames[] = {{"clone", Way::kClone},
+                                                         {"server-side-copy", Way::kServerCopy},
                                                          {"nvme-copy", Way::kNvmeCopy},
                                                          {"peer-to-peer", Way::kPeerToPeer},
                                                          {"third-party", Way::kThirdParty},
@@ -37,10 +40,14 @@ Result<Way> parse_way(std::string_view text) {
   }
   return fail(
       EINVAL,
-      fmt::format("\"{}\" is no way to copy: give clone, nvme-copy, peer-to-peer, third-party or host-memory", text));
+      fmt::format(
+          "\"{}\" is no way to copy: give clone, server-side-copy, nvme-copy, peer-to-peer, third-party or host-memory",
+          text));
 }
 
 Error explain(std::string_view doing, std::string_view end, std::uint64_t offset, const Error& error) {
+  // Linux has this code for it; here it is what a verification ends with.
+  if (error.code == EILSEQ) return explain(doing, end, offset, {EIO, "protection information does not fit the data"});
   return {error.code, fmt::format("{} {} at offset {}: {}", doing, end, offset, error.text())};
 }
 

@@ -19,22 +19,24 @@ enum class Way : unsigned char {
   kSkip,        // nothing to do: zeroes that the destination has already
   kZeroes,      // the destination makes zeroes by itself: unmapped, or written without data
   kClone,       // the file system lets both files share the blocks
+  kServerCopy,  // the server of a network file system copies (RFC 7862 §4, Server-Side Copy)
   kNvmeCopy,    // the disk's controller copies inside it (NVM Command Set Specification §3.3.2, Copy)
   kPeerToPeer,  // from disk to disk through memory of a device on the bus
   kThirdParty,  // the storage of remote disks does it, for being asked (SPC-4 §5.17, third-party copies)
   kHostMemory,  // read into memory of this host and written from it
 };
-inline constexpr std::size_t kWays = 7;
+inline constexpr std::size_t kWays = 8;
 
 /// All of them, shortest first.
-inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip,       Way::kZeroes,     Way::kClone,     Way::kNvmeCopy,
-                                                 Way::kPeerToPeer, Way::kThirdParty, Way::kHostMemory};
+inline constexpr std::array<Way, kWays> kAllWays{Way::kSkip,     Way::kZeroes,     Way::kClone,      Way::kServerCopy,
+                                                 Way::kNvmeCopy, Way::kPeerToPeer, Way::kThirdParty, Way::kHostMemory};
 
-/// "skip", "zeroes", "clone", "NVMe Copy", "peer-to-peer", "third-party copy", "host memory": for people and as keys.
+/// "skip", "zeroes", "clone", "server-side copy", "NVMe Copy", "peer-to-peer", "third-party copy", "host memory": for
+/// people and as keys.
 std::string_view name(Way way);
 
-/// A way that moves data, as options name it: "clone", "nvme-copy", "peer-to-peer", "third-party",
-/// "host-memory". Errors: EINVAL.
+/// A way that moves data, as options name it: "clone", "server-side-copy", "nvme-copy",
+/// "peer-to-peer", "third-party", "host-memory". Errors: EINVAL.
 Result<Way> parse_way(std::string_view text);
 
 /// A part of a copy that one mover moves at once. Offsets and lengths are bytes and need not be multiples of any block.
@@ -51,7 +53,7 @@ struct Account {
   std::array<std::uint64_t, kWays> bytes{};  // by Way
   std::uint64_t memory_bytes = 0;            // that crossed this host's memory on their way
   std::uint64_t fallbacks = 0;               // pieces that had to take a longer way than planned
-  std::uint64_t probe_bytes = 0;  // that were read into it besides, to see whether the bus had moved them right
+  std::uint64_t probe_bytes = 0;             // that were read into it besides, to see what a shorter way had done
 
   void add(Way way, std::uint64_t count) { bytes[static_cast<std::size_t>(way)] += count; }
   std::uint64_t of(Way way) const { return bytes[static_cast<std::size_t>(way)]; }

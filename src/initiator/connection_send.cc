@@ -77,10 +77,18 @@ void Connection::send(CommandSlot& slot) {
   pdu.lun = request.lun;
   pdu.initiator_task_tag = slot.tag;
   pdu.expected_data_transfer_length = size;
-  pdu.cdb = request.cdb;
+  std::copy_n(request.cdb.begin(), pdu.cdb.size(), pdu.cdb.begin());
   pdu.data_segment_length = immediate;
   slot.cmd_sn = cmd_sn_;
-  const auto encoded = number(pdu);
+  // RFC 7143 §11.2.2.3: what of a longer CDB has no room in the BHS.
+  std::array<std::uint8_t, limits::kAhsBytes> ahs;
+  std::size_t ahs_size = 0;
+  if (request.cdb[0] == static_cast<std::uint8_t>(scsi::OperationCode::kVariableLength)) {
+    ahs_size = iscsi::encode_extended_cdb(ByteView(request.cdb).subspan(pdu.cdb.size()), ahs);
+  }
+  pdu.total_ahs_words = static_cast<std::uint8_t>(ahs_size / 4);
+  auto encoded = number(pdu);
+  encoded.ahs = ByteView(ahs).first(ahs_size);
   slot.given = immediate;
   if (immediate == 0) {
     out_.push(encoded);

@@ -130,6 +130,24 @@ TEST_F(ConnectionTest, ReadsInPlace) {
   EXPECT_EQ(into, pattern(1000));
 }
 
+// RFC 7143 §11.2.2.3: the digest is over the additional header segment as well.
+TEST_F(ConnectionTest, ALongCdbIsContinuedInAnAdditionalHeader) {
+  std::vector<std::uint8_t> into(512);
+  Running running{{}, {}, false};
+  running.request.data_in = into;
+  std::iota(running.request.cdb.begin(), running.request.cdb.end(), std::uint8_t{0x7f});
+  wire->login.parameters.header_digest = true;
+  wire->target->expect_header_digests();
+  play([&](ConnectionTest&) -> io::Task<void> {
+    io::spawn(run_command(wire->connection(), running));
+    co_await expect_pdu(*wire);
+    const auto command = wire->target->as<iscsi::ScsiCommand>();
+    EXPECT_TRUE(std::ranges::equal(command.cdb, ByteView(running.request.cdb).first(16)));
+    const auto ahs = iscsi::decode_ahs(wire->target->ahs());
+    EXPECT_TRUE(ahs && std::ranges::equal(ahs->extended_cdb, ByteView(running.request.cdb).subspan(16)));
+  });
+}
+
 io::Task<void> short_read(Wire& wire, Running& running) {
   io::spawn(run_command(wire.connection(), running));
   co_await expect_pdu(wire);

@@ -96,5 +96,15 @@ TEST(SessionOptionsTest, DigestsOfTheUrl) {
   EXPECT_FALSE(options_of("?header_digest=md5"));
 }
 
+TEST(SessionOptionsTest, TokensOfTheUrl) {
+  const auto options_of = [](const char* options) {
+    return session_options_for(url_of((std::string(kPlain) + options).c_str()), {}, environment_of({}));
+  };
+  EXPECT_TRUE(options_of("")->tokens);
+  EXPECT_TRUE(options_of("?tokens=yes")->tokens);
+  EXPECT_FALSE(options_of("?tokens=no")->tokens);
+  EXPECT_FALSE(options_of("?tokens=maybe"));
+}
+
 }  // namespace
 }  // namespace peerlane::initiator

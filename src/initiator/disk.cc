@@ -27,6 +27,16 @@ Result<void> take_digest(const iscsi::Url& url, std::string_view key, iscsi::Dig
   return {};
 }
 
+Result<void> take_tokens(const iscsi::Url& url, bool& tokens) {
+  const std::string_view value = url.option("tokens");
+  if (value.empty()) return {};
+  if (value != "yes" && value != "no") {
+    return fail(EINVAL, fmt::format("tokens={} in the URL: it is yes or no", iscsi::printable(value)));
+  }
+  tokens = value == "yes";
+  return {};
+}
+
 }  // namespace
 
 Result<SessionOptions> session_options_for(const iscsi::Url& url, SessionOptions options,
@@ -51,6 +61,7 @@ Result<SessionOptions> session_options_for(const iscsi::Url& url, SessionOptions
   if (auto taken = take_digest(url, "data_digest", options.login.offers.data_digest); !taken) {
     return std::unexpected(std::move(taken.error()));
   }
+  if (auto taken = take_tokens(url, options.tokens); !taken) return std::unexpected(std::move(taken.error()));
   return options;
 }
 

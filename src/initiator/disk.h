@@ -19,8 +19,8 @@ struct DiskOptions {
 };
 
 /// What a session to the URL's portal and target needs: its place, names, accounts, and the options header_digest and
-/// data_digest (none, accept, prefer, require) of the URL. What `options` says already stays. Errors, EINVAL and
-/// others, with a sentence.
+/// data_digest (none, accept, prefer, require) and tokens (yes, no) of the URL. What `options` says already stays.
+/// Errors, EINVAL and others, with a sentence.
 Result<SessionOptions> session_options_for(const iscsi::Url& url, SessionOptions options,
                                            const Environment& environment);
 

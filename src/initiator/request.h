@@ -14,6 +14,7 @@
 #include "io/task.h"
 #include "iscsi/codes.h"
 #include "iscsi/pdu.h"
+#include "scsi/opcodes.h"
 #include "scsi/sense.h"
 
 namespace peerlane::initiator {
@@ -46,9 +47,9 @@ class UnitGuard {
 /// neither this process nor the kernel touches them any more. At most one of them is given.
 struct Request {
   iscsi::LunField lun;
-  std::array<std::uint8_t, 16> cdb{};
-  ByteView data_out;  // sent to the logical unit
-  ByteSpan data_in;   // filled by it
+  std::array<std::uint8_t, scsi::kVariableLengthCdbBytes> cdb{};  // what follows its length is 0
+  ByteView data_out;                                              // sent to the logical unit
+  ByteSpan data_in;                                               // filled by it
   iscsi::Attribute attribute = iscsi::Attribute::kSimple;
 
   /// Whether doing it twice is as good as once. Only such a command is sent again when its connection was lost after it

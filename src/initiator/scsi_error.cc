@@ -55,6 +55,9 @@ int code_of(const scsi::Sense& sense) {
       if (sense.code == codes::kLbaOutOfRange) return ERANGE;
       if (sense.code == codes::kLogicalUnitNotSupported) return ENODEV;
       if (sense.code == codes::kInvalidOperationCode || sense.code == codes::kInvalidFieldInCdb) return ENOTSUP;
+      if (sense.code == codes::kTokenExpired) return EKEYEXPIRED;
+      if (sense.code == codes::kTokenRevoked) return EKEYREVOKED;
+      if (sense.code == codes::kTokenUnknown || sense.code == codes::kTokenDeleted) return ENOKEY;
       return EIO;
     case SenseKey::kMiscompare:
       return EILSEQ;

@@ -44,6 +44,7 @@ struct SessionOptions {
   io::Duration reconnect_least = limits::kReconnectLeast;          // first wait between two attempts
   io::Duration reconnect_most = limits::kReconnectMost;            // the longest one
   io::Duration busy_timeout = limits::kBusyTimeout;                // commands are tried again so long after BUSY
+  bool tokens = true;  // whether copies are asked for by tokens, where the target has them
 };
 
 /// Something that lives on a session, and is told of what concerns it. A Lun is one.

@@ -17,7 +17,7 @@
 
 namespace peerlane::initiator {
 
-using Cdb = std::array<std::uint8_t, 16>;
+using Cdb = decltype(Request::cdb);
 using Bytes = std::vector<std::uint8_t>;
 
 class UnitAccess {

@@ -1,10 +1,9 @@
 // Copies that a target carries out between two of its logical units, or from one of another target's, for being asked
-// (third-party copies, SPC-4 §5.17): EXTENDED COPY to the destination, in the form with long list identifiers (LID4)
-// where the target says that it has that (VPD page 8Fh), else in the old one (LID1), which all that have any have.
+// (third-party copies, SPC-4 §5.17): within one target by tokens, which copy each range as it was at one moment, or
+// else by EXTENDED COPY; from another target by EXTENDED COPY. What a target offers is asked beforehand; what it
+// refuses in spite of that is asked for by the next of these command sets, and so is all that follows.
 //
-// Before anything is offered the target is asked for its limits, and to copy nothing between the two units: it then
-// resolves and checks both as for a copy. What Peerlane's own targets tell besides of the way that the data take
-// (scsi/copy_log_page.h) is passed on.
+// What Peerlane's own targets tell besides of the way that the data take (scsi/copy_log_page.h) is passed on.
 //
 // A target finds a source by its designator. That this is the disk which the caller means is sure within one target:
 // two that were reached through one portal under one name. Of another target's disk it is not asked for if it has one

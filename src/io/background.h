@@ -1,7 +1,7 @@
 // Threads for system calls that block and that io_uring does not have (ioctl, mostly): a reactor's coroutines hand them
-// over and are resumed when they are done.
+// over and are resumed when they are done. Each reactor has some (io::Reactor::background()).
 //
-//     const int result = co_await background.run(reactor, [&] { return ioctl(fd, request, &argument); });
+//     const int result = co_await reactor.background().run(reactor, [&] { return ioctl(fd, request, &argument); });
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +20,8 @@ namespace peerlane::io {
 /// wait. All calls must have ended before this goes.
 class Background {
  public:
-  /// `threads`: as many calls go on at the same time. They are started with the first call.
+  /// `threads`: as many calls go on at the same time. They are started when there are calls for
+  /// them, and then stay.
   explicit Background(unsigned threads) : most_threads_(threads) {}
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/background_share.h"
 #include "io/event.h"
 #include "io/reactor.h"
 #include "io/testing.h"
@@ -62,6 +63,32 @@ TEST(BackgroundTest, CarriesOutManyCallsOnFewThreadsAndResumesAtHome) {
   EXPECT_EQ(sum, 210);
   EXPECT_LE(meter.most.load(), 3);
   EXPECT_GE(meter.most.load(), 2);
+}
+
+Task<void> call_a_share(BackgroundShare& share, Meter& meter, int value, int& sum, Gate& gate) {
+  const Gate::Pass inside(gate);
+  const auto enter = [&] { return meter.enter(value); };
+  sum += co_await share.run(enter);
+}
+
+Task<void> call_shares(Meter (&meters)[2], int& sum) {
+  BackgroundShare shares[] = {BackgroundShare(2), BackgroundShare(1)};
+  Gate gate;
+  for (int i = 1; i <= 10; ++i) {
+    spawn(call_a_share(shares[0], meters[0], i, sum, gate));
+    spawn(call_a_share(shares[1], meters[1], i, sum, gate));
+  }
+  co_await gate.drained();
+}
+
+TEST(BackgroundTest, AShareLeavesTheOthersTheirThreads) {
+  const auto reactor = *Reactor::create();
+  Meter meters[2];
+  int sum = 0;
+  testing::run(*reactor, call_shares(meters, sum));
+  EXPECT_EQ(sum, 110);
+  EXPECT_EQ(meters[0].most.load(), 2);
+  EXPECT_EQ(meters[1].most.load(), 1);
 }
 
 TEST(BackgroundTest, GivesTheSystemsErrorOfTheThread) {

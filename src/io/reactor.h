@@ -24,6 +24,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/limits.h"
+#include "io/background.h"
 #include "io/buffer_pool.h"
 #include "io/executor.h"
 #include "io/receive_buffers.h"
@@ -80,6 +82,8 @@ class Reactor final : public Executor {
   const Features& features() const { return features_; }
   BufferPool& buffers() { return buffers_; }
   ReceiveBuffers& receive_buffers() { return *receive_buffers_; }
+  /// For system calls that block: limits::kBackgroundThreads at the same time, and the others wait.
+  Background& background() { return background_; }
 
   // --- Operations. Each is awaited once, and what it points to stays in place until then. ---
 
@@ -175,6 +179,8 @@ class Reactor final : public Executor {
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;  // guarded by posted_mutex_
   std::vector<std::function<void()>> running_;
+
+  Background background_{limits::kBackgroundThreads};  // last: its threads post their results here
 };
 
 }  // namespace peerlane::io

@@ -18,9 +18,10 @@ constexpr std::uint16_t kTcp = 6;  // INTERNET PROTOCOL NUMBER
 
 }  // namespace
 
-Peer::Peer(io::Reactor& reactor, target::PeerDeclaration declaration, io::Duration idle)
+Peer::Peer(io::Reactor& reactor, target::PeerDeclaration declaration, LocalDisks& local_disks, io::Duration idle)
     : reactor_(reactor),
       declaration_(std::move(declaration)),
+      local_disks_(local_disks),
       idle_time_(idle),
       idle_(reactor, [this] { look_if_idle(); }) {}
 
@@ -47,7 +48,7 @@ bool Peer::knows(const scsi::Designator& designator) const {
   return session_ != nullptr && session_->usable() && session_->knows(designator);
 }
 
-io::Task<Result<target::PeerUnit>> Peer::find(Wanted wanted) {
+io::Task<Result<Peer::Found>> Peer::find(Wanted wanted) {
   const io::Gate::Pass pass(running_);
   while (looking_ && !stopping_) co_await looked_;
   if (stopping_) co_return fail(ECANCELED, "the service stops");
@@ -60,10 +61,7 @@ io::Task<Result<target::PeerUnit>> Peer::find(Wanted wanted) {
     co_return fail(found.error().code, fmt::format("{} at {}:{}: {}", declaration_.target, declaration_.host,
                                                    declaration_.port, found.error().text()));
   }
-  target::PeerUnit unit;
-  unit.device = std::move(found->device);
-  unit.writable = declaration_.writable;
-  co_return unit;
+  co_return Found{std::move(found->lun), declaration_.writable, std::move(found->shared)};
 }
 
 /// With a new session where the one that there is has lost track of its units.
@@ -83,7 +81,7 @@ io::Task<Result<void>> Peer::log_in() {
   if (session_ != nullptr && !session_->usable()) retire();
   if (session_ != nullptr) co_return Result<void>();
   if (failure_ && reactor_.now() - failed_ < limits::kPeerPause) co_return std::unexpected(*failure_);
-  auto session = co_await PeerSession::open(reactor_, declaration_);
+  auto session = co_await PeerSession::open(reactor_, declaration_, local_disks_);
   if (!session) {
     failure_ = session.error();
     failed_ = reactor_.now();

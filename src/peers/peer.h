@@ -19,9 +19,16 @@ namespace peerlane::peers {
 /// Belongs to one reactor.
 class Peer {
  public:
-  /// `declaration` has the name of the initiator. Without a question and a disk that is lent for the time `idle`, the
-  /// session is closed, at most limits::kPeerPause later.
-  Peer(io::Reactor& reactor, target::PeerDeclaration declaration, io::Duration idle);
+  /// A unit of it.
+  struct Found {
+    std::shared_ptr<initiator::Lun> lun;
+    bool writable = false;
+    std::shared_ptr<SharedDisk> shared;  // null: this machine does not have its disk
+  };
+
+  /// `declaration` has the name of the initiator; `local_disks` outlives the peer. Without a question and a disk that
+  /// is lent for the time `idle`, the session is closed, at most limits::kPeerPause later.
+  Peer(io::Reactor& reactor, target::PeerDeclaration declaration, LocalDisks& local_disks, io::Duration idle);
   /// Requires that end() has completed.
   ~Peer();
   Peer(const Peer&) = delete;
@@ -41,7 +48,7 @@ class Peer {
 
   /// Errors: as PeerSession::open() and PeerSession::find(); ECANCELED, after stop(). May take long; questions are
   /// answered one by one. After a login that failed there is none for limits::kPeerPause, but the same error.
-  io::Task<Result<target::PeerUnit>> find(Wanted wanted);
+  io::Task<Result<Found>> find(Wanted wanted);
 
   /// Answers no further questions and has commands that are under way end soon.
   void stop();
@@ -57,6 +64,7 @@ class Peer {
 
   io::Reactor& reactor_;
   const target::PeerDeclaration declaration_;
+  LocalDisks& local_disks_;
   const io::Duration idle_time_;
   std::shared_ptr<PeerSession> session_;               // null: not logged in
   std::vector<std::shared_ptr<PeerSession>> retired_;  // whose disks are not all back

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,12 +12,15 @@
 #include "initiator/discovery.h"
 #include "iscsi/url.h"
 #include "scsi/cscd.h"
+#include "scsi/disk_place.h"
 #include "scsi/lun.h"
 #include "scsi/sense_codes.h"
 #include "scsi/vpd.h"
 
 namespace peerlane::peers {
 namespace {
+
+constexpr std::chrono::seconds kLookAgain{5};  // before this machine's disks are looked through again for one
 
 std::optional<initiator::Account> account_of(const std::optional<target::ChapAccount>& declared) {
   if (!declared) return std::nullopt;
@@ -75,17 +79,22 @@ struct PeerSession::Loan {
 // --- Its life ---
 
 io::Task<Result<std::shared_ptr<PeerSession>>> PeerSession::open(io::Reactor& reactor,
-                                                                 const target::PeerDeclaration& declaration) {
+                                                                 const target::PeerDeclaration& declaration,
+                                                                 LocalDisks& local_disks) {
   initiator::SessionOptions options = options_for(declaration);
   auto opening = initiator::Session::open(reactor, std::move(options));
   auto session = co_await std::move(opening);
   if (!session) co_return std::unexpected(std::move(session.error()));
-  co_return std::shared_ptr<PeerSession>(new PeerSession(reactor, declaration, std::move(*session)));
+  co_return std::shared_ptr<PeerSession>(new PeerSession(reactor, declaration, local_disks, std::move(*session)));
 }
 
-PeerSession::PeerSession(io::Reactor& reactor, const target::PeerDeclaration& declaration,
+PeerSession::PeerSession(io::Reactor& reactor, const target::PeerDeclaration& declaration, LocalDisks& local_disks,
                          std::unique_ptr<initiator::Session> session)
-    : reactor_(reactor), declaration_(declaration), session_(std::move(session)), last_use_(reactor.now()) {
+    : reactor_(reactor),
+      declaration_(declaration),
+      local_disks_(local_disks),
+      session_(std::move(session)),
+      last_use_(reactor.now()) {
   session_->attach(*this);
 }
 
@@ -104,8 +113,8 @@ io::Task<void> PeerSession::end() {
   co_await lent_.drained();
   cut_short();
   co_await logging_out_.drained();
-  for (const auto& [number, lun] : luns_) {
-    auto closed = co_await lun->close();
+  for (const auto& [number, unit] : luns_) {
+    auto closed = co_await unit.lun->close();
     if (!closed) log::debug("{}: closing LUN {}: {}", declaration_.target, number, closed.error().text());
   }
   luns_.clear();
@@ -200,7 +209,7 @@ io::Task<Result<PeerSession::Found>> PeerSession::open_lun(std::uint32_t number)
   const io::Gate::Pass pass(lent_);
   auto at = luns_.find(number);
   if (at != luns_.end()) {
-    auto recognised = co_await recognise(*at->second);
+    auto recognised = co_await recognise(*at->second.lun);
     if (!recognised) co_return std::unexpected(std::move(recognised.error()));
   } else {
     if (luns_.size() >= limits::kPeerLuns) co_return fail(ENOBUFS, "too many logical units of it are open");
@@ -210,10 +219,48 @@ io::Task<Result<PeerSession::Found>> PeerSession::open_lun(std::uint32_t number)
     auto opening = initiator::Lun::open(session_, number, std::move(options));
     auto lun = co_await std::move(opening);
     if (!lun) co_return std::unexpected(std::move(lun.error()));
-    at = luns_.emplace(number, std::move(*lun)).first;
+    at = luns_.emplace(number, Open{std::move(*lun)}).first;
   }
-  initiator::Lun& lun = *at->second;
-  co_return Found{lend(lun), lun.facts().designators};
+  Open& unit = at->second;
+  Found found{lend(*unit.lun), unit.lun->facts().designators, nullptr};
+  auto local = co_await local_disk(unit);
+  if (local != nullptr) {
+    found.shared = std::make_shared<SharedDisk>(std::move(local), found.lun, found.lun->identity().spec);
+  }
+  co_return found;
+}
+
+bool PeerSession::may_share(const scsi::DiskPlace& place) const {
+  return std::ranges::any_of(declaration_.shared_disks, [&](const std::string& pattern) {
+    const bool any_rest = pattern.ends_with('*');
+    return any_rest ? place.identity.starts_with(pattern.substr(0, pattern.size() - 1)) : place.identity == pattern;
+  });
+}
+
+/// The disk of this machine that the unit lies on; null: there is none, or none that the configuration lists.
+io::Task<std::shared_ptr<LocalDisk>> PeerSession::local_disk(Open& unit) {
+  if (declaration_.shared_disks.empty()) co_return nullptr;
+  // A unit without the page lies on no disk that others may have. It is asked each time, since it may have moved.
+  const auto page = co_await unit.lun->vpd(scsi::VpdPage::kDiskPlace);
+  const auto place = page ? scsi::decode_disk_place(*page) : std::nullopt;
+  const block::Geometry shape = unit.lun->geometry();
+  if (!place || place->length != shape.size || !may_share(*place)) co_return nullptr;
+  if (const auto& looked = unit.looked; looked && looked->place == *place) {
+    if (looked->disk != nullptr && looked->disk->is_usable()) co_return looked->disk;
+    if (reactor_.now() - looked->when < kLookAgain) co_return nullptr;
+  }
+  scsi::DiskPlace wanted = *place;
+  auto opening = local_disks_.open(reactor_, std::move(wanted), shape.logical_block_size);
+  auto opened = co_await std::move(opening);
+  const std::string& name = unit.lun->identity().spec;
+  if (opened) {
+    log::info("{} lies on {} of this machine: copies read it there", name, (*opened)->identity().spec);
+  } else if (!unit.looked || unit.looked->place != *place || unit.looked->disk != nullptr) {
+    log::info("copies read {} over the network: {}", name, opened.error().text());
+  }
+  auto disk = opened ? std::make_shared<LocalDisk>(std::move(*opened), *place) : nullptr;
+  unit.looked = Looked{*place, disk, reactor_.now()};
+  co_return disk;
 }
 
 /// Whether a unit that is open is still the same; its size is asked for besides.
@@ -228,10 +275,10 @@ io::Task<Result<void>> PeerSession::recognise(initiator::Lun& lun) {
   co_return Result<void>();
 }
 
-std::shared_ptr<block::Device> PeerSession::lend(initiator::Lun& lun) {
+std::shared_ptr<initiator::Lun> PeerSession::lend(initiator::Lun& lun) {
   auto loan = std::make_shared<Loan>(shared_from_this());
   // Given back wherever its borrower is, and noted here.
-  auto give_back = [&reactor = reactor_, loan = std::move(loan)](block::Device*) mutable {
+  auto give_back = [&reactor = reactor_, loan = std::move(loan)](initiator::Lun*) mutable {
     reactor.post([loan = std::move(loan)] {});
   };
   return {&lun, std::move(give_back)};

@@ -12,11 +12,12 @@
 #include <vector>
 
 #include "base/error.h"
-#include "block/device.h"
 #include "initiator/lun.h"
 #include "initiator/session.h"
 #include "io/event.h"
 #include "io/reactor.h"
+#include "peers/local_disks.h"
+#include "peers/shared_disk.h"
 #include "scsi/designator.h"
 #include "target/declaration.h"
 
@@ -27,18 +28,20 @@ using Wanted = std::variant<scsi::Designator, std::uint32_t>;
 
 class PeerSession final : public std::enable_shared_from_this<PeerSession>, private initiator::SessionUser {
  public:
-  /// Logs in once, at no other place than the one declared. `declaration` outlives the session, and has the name of the
-  /// initiator. Errors: as initiator::Session::open().
+  /// Logs in once, at no other place than the one declared. `declaration` and `local_disks` outlive the session; the
+  /// former has the name of the initiator. Errors: as initiator::Session::open().
   static io::Task<Result<std::shared_ptr<PeerSession>>> open(io::Reactor& reactor,
-                                                             const target::PeerDeclaration& declaration);
+                                                             const target::PeerDeclaration& declaration,
+                                                             LocalDisks& local_disks);
   /// Requires that end() has completed.
   ~PeerSession();
   PeerSession(const PeerSession&) = delete;
   PeerSession& operator=(const PeerSession&) = delete;
 
   struct Found {
-    std::shared_ptr<block::Device> device;  // to be let go of before end() completes; from any thread
+    std::shared_ptr<initiator::Lun> lun;  // to be let go of before end() completes; from any thread
     std::vector<scsi::Designator> designators;
+    std::shared_ptr<SharedDisk> shared;  // as `lun`; null: this machine does not have its disk, or may not use it
   };
 
   /// The unit, after it has been asked whether it is still who it was. One call at a time. Errors: ENOENT, no unit has
@@ -66,16 +69,28 @@ class PeerSession final : public std::enable_shared_from_this<PeerSession>, priv
     std::vector<scsi::Designator> designators;
   };
   struct Loan;
+  /// What was found when this machine was looked through for a place that a unit had stated.
+  struct Looked {
+    scsi::DiskPlace place;
+    std::shared_ptr<LocalDisk> disk;  // null: it has no such disk
+    io::TimePoint when;
+  };
+  struct Open {
+    std::unique_ptr<initiator::Lun> lun;
+    std::optional<Looked> looked = {};
+  };
 
-  PeerSession(io::Reactor& reactor, const target::PeerDeclaration& declaration,
+  PeerSession(io::Reactor& reactor, const target::PeerDeclaration& declaration, LocalDisks& local_disks,
               std::unique_ptr<initiator::Session> session);
 
   io::Task<Result<Found>> find_named(scsi::Designator designator);
   io::Task<Result<Found>> open_lun(std::uint32_t number);
   io::Task<Result<void>> recognise(initiator::Lun& lun);
+  bool may_share(const scsi::DiskPlace& place) const;
+  io::Task<std::shared_ptr<LocalDisk>> local_disk(Open& unit);
   io::Task<Result<void>> learn();
   const Entry* entry_of(const scsi::Designator& designator) const;
-  std::shared_ptr<block::Device> lend(initiator::Lun& lun);
+  std::shared_ptr<initiator::Lun> lend(initiator::Lun& lun);
   io::Task<void> log_out();
 
   // SessionUser: after a new login, and when the peer says so, what was learned may not hold any more.
@@ -84,10 +99,11 @@ class PeerSession final : public std::enable_shared_from_this<PeerSession>, priv
 
   io::Reactor& reactor_;
   const target::PeerDeclaration& declaration_;
+  LocalDisks& local_disks_;
   std::shared_ptr<initiator::Session> session_;
   std::optional<std::vector<Entry>> directory_;  // nothing: to be learned
   io::TimePoint learned_;
-  std::map<std::uint32_t, std::unique_ptr<initiator::Lun>> luns_;
+  std::map<std::uint32_t, Open> luns_;
   io::TimePoint last_use_;
   io::Gate lent_;  // disks, and questions under way
   bool closing_ = false;

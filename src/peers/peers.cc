@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "initiator/credentials.h"
+#include "initiator/token_disk.h"
 #include "scsi/lun.h"
 
 namespace peerlane::peers {
@@ -40,21 +41,21 @@ const scsi::IpEndpoint* place_in(const scsi::Cscd& cscd) {
 struct Peers::Search {
   std::size_t open = 0;  // that have not answered yet
   bool late = false;
-  std::optional<target::PeerUnit> found;
+  std::optional<Peer::Found> found;
   Error error{ENOENT, "no peer has a unit of this name"};
   io::Event changed;
 };
 
 Result<std::unique_ptr<Peers>> Peers::create(io::Reactor& home, const std::vector<target::PeerDeclaration>& declared,
-                                             io::Duration idle) {
-  std::unique_ptr<Peers> peers(new Peers(home));
+                                             io::Duration idle, LocalDisks::Open open_local) {
+  std::unique_ptr<Peers> peers(new Peers(home, std::move(open_local)));
   for (target::PeerDeclaration declaration : declared) {
     if (declaration.initiator_name.empty()) {
       auto name = initiator::initiator_name(initiator::process_environment);
       if (!name) return std::unexpected(std::move(name.error()));
       declaration.initiator_name = std::move(*name);
     }
-    peers->peers_.push_back(std::make_unique<Peer>(home, std::move(declaration), idle));
+    peers->peers_.push_back(std::make_unique<Peer>(home, std::move(declaration), peers->local_disks_, idle));
   }
   return peers;
 }
@@ -84,15 +85,53 @@ Result<std::vector<Peer*>> Peers::peers_for(const scsi::Cscd& cscd, const target
   return peers;
 }
 
+io::Task<Result<target::PeerUnit>> Peers::find_token(scsi::RodTokenBytes token, target::PeerAsker asker) {
+  Result<target::PeerUnit> found = fail(ENOENT);
+  std::function<io::Task<void>()> there = [this, &token, &asker, &found] {
+    return find_token_here(token, asker, found);
+  };
+  auto running = io::run_on(io::Reactor::current(), home_, std::move(there));
+  co_await std::move(running);
+  co_return found;
+}
+
 io::Task<void> Peers::find_here(const scsi::Cscd& cscd, const target::PeerAsker& asker,
                                 Result<target::PeerUnit>& found) {
   const io::Gate::Pass pass(running_);
-  auto wanted = wanted_by(cscd);
-  auto peers = peers_for(cscd, asker);
-  if (!wanted || !peers) {
-    found = std::unexpected(!wanted ? wanted.error() : peers.error());
+  auto unit = co_await find_unit(cscd, asker);
+  if (unit) {
+    found = target::PeerUnit{std::move(unit->lun), unit->writable, std::move(unit->shared)};
+  } else {
+    found = std::unexpected(std::move(unit.error()));
+  }
+}
+
+io::Task<void> Peers::find_token_here(const scsi::RodTokenBytes& token, const target::PeerAsker& asker,
+                                      Result<target::PeerUnit>& found) {
+  const io::Gate::Pass pass(running_);
+  const auto told = scsi::decode_rod_token(token);
+  if (!told || !told->creator) {
+    found = fail(ENOENT, "the token does not tell whose data it stands for");
     co_return;
   }
+  auto unit = co_await find_unit(*told->creator, asker);
+  if (!unit) {
+    found = std::unexpected(std::move(unit.error()));
+    co_return;
+  }
+  auto opening = initiator::TokenDisk::open(std::move(unit->lun), token);
+  auto disk = co_await std::move(opening);
+  if (disk) {
+    found = target::PeerUnit{std::move(*disk), false};
+  } else {
+    found = std::unexpected(std::move(disk.error()));
+  }
+}
+
+io::Task<Result<Peer::Found>> Peers::find_unit(const scsi::Cscd& cscd, const target::PeerAsker& asker) {
+  auto wanted = wanted_by(cscd);
+  auto peers = peers_for(cscd, asker);
+  if (!wanted || !peers) co_return std::unexpected(!wanted ? wanted.error() : peers.error());
   const io::TimePoint until = home_.now() + limits::kPeerFindTimeout;
   // Who has been seen to have it is asked first, and the others only if that was long ago.
   std::vector<Peer*> likely;
@@ -102,15 +141,16 @@ io::Task<void> Peers::find_here(const scsi::Cscd& cscd, const target::PeerAsker&
   }
   if (!likely.empty()) {
     auto searching = search(likely, *wanted, until);
-    found = co_await std::move(searching);
-    if (found || likely.size() == peers->size()) co_return;
+    auto found = co_await std::move(searching);
+    if (found || likely.size() == peers->size()) co_return found;
     std::erase_if(*peers, [&](const Peer* peer) { return std::ranges::find(likely, peer) != likely.end(); });
   }
   auto searching = search(std::move(*peers), std::move(*wanted), until);
-  found = co_await std::move(searching);
+  auto found = co_await std::move(searching);
+  co_return found;
 }
 
-io::Task<Result<target::PeerUnit>> Peers::search(std::vector<Peer*> peers, Wanted wanted, io::TimePoint until) {
+io::Task<Result<Peer::Found>> Peers::search(std::vector<Peer*> peers, Wanted wanted, io::TimePoint until) {
   const auto search = std::make_shared<Search>();
   io::Timer timer(home_, [&search = *search] {
     search.late = true;

@@ -8,9 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "block/ram_device.h"
 #include "initiator/testing/stand_in_target.h"
 #include "io/testing.h"
+#include "scsi/disk_place.h"
 #include "scsi/lun.h"
+#include "scsi/sense_codes.h"
 #include "scsi/vpd.h"
 
 namespace peerlane::peers {
@@ -24,6 +27,10 @@ constexpr std::uint64_t kFirst = 0x3000'0000'0000'0001;
 constexpr std::uint64_t kSecond = 0x3000'0000'0000'0002;
 constexpr std::uint64_t kNobody = 0x3000'0000'0000'000f;
 
+using scsi::sense_codes::kInvalidFieldInCdb;
+constexpr const char* kIdentity = "eui.0025385b71b0a1c2";
+constexpr std::uint64_t kUnitBytes = 1u << 20;  // of a stand-in's disk
+
 /// A target whose unit at LUN 0 has a name, which a test may change.
 class NamedTarget {
  public:
@@ -32,6 +39,8 @@ class NamedTarget {
   }
 
   std::uint64_t name;
+  std::optional<scsi::DiskPlace> place;  // that it states for its unit
+  unsigned places_asked = 0;
   StandInTarget target;
 
   std::uint16_t port() const { return target.options().link.port; }
@@ -40,7 +49,7 @@ class NamedTarget {
   unsigned lists() const { return target.count(OperationCode::kReportLuns); }
 
  private:
-  std::optional<StandInTarget::Answer> answer(const iscsi::ScsiCommand& command) const {
+  std::optional<StandInTarget::Answer> answer(const iscsi::ScsiCommand& command) {
     std::vector<std::uint8_t> data(4096);
     const auto operation = static_cast<OperationCode>(command.cdb[0]);
     if (operation == OperationCode::kReportLuns) {
@@ -55,6 +64,11 @@ class NamedTarget {
         break;
       case scsi::VpdPage::kDeviceIdentification:
         data.resize(scsi::encode_device_identification({}, std::array{scsi::naa_designator(name)}, data));
+        break;
+      case scsi::VpdPage::kDiskPlace:
+        ++places_asked;
+        if (!place) return StandInTarget::check_condition(scsi::SenseKey::kIllegalRequest, kInvalidFieldInCdb);
+        data.resize(scsi::encode_disk_place({}, *place, data));
         break;
       default:
         return std::nullopt;
@@ -91,7 +105,10 @@ class PeersTest : public ::testing::Test {
   void play(Script script) { io::testing::run(*reactor, open_play_close(*this, script)); }
 
   static io::Task<void> open_play_close(PeersTest& test, Script script) {
-    auto created = Peers::create(*test.reactor, test.declared, test.idle);
+    PeersTest* const opener = &test;
+    auto created = Peers::create(
+        *test.reactor, test.declared, test.idle,
+        [opener](const scsi::DiskPlace& place, std::uint32_t block_size) { return opener->open(place, block_size); });
     test.peers = std::move(*created);
     co_await script(test);
     test.peers->stop();
@@ -122,6 +139,19 @@ class PeersTest : public ::testing::Test {
     co_return found;
   }
 
+  /// Who looks for disks of this machine.
+  Result<std::unique_ptr<block::Device>> open(const scsi::DiskPlace& place, std::uint32_t block_size) {
+    opened.push_back(place);
+    EXPECT_EQ(block_size, 512u);
+    if (!has_disk) return fail(ENODEV, "this machine has no such disk");
+    auto disk = block::RamDevice::create(disk_bytes, 512, true, "ram:1M");
+    return std::unique_ptr<block::Device>(std::move(*disk));
+  }
+
+  bool has_disk = true;
+  std::uint64_t disk_bytes = kUnitBytes;
+  std::vector<scsi::DiskPlace> opened;  // places that were looked for here
+  LocalDisks local_disks{open_local_disk};
   std::unique_ptr<io::Reactor> reactor;
   NamedTarget first;
   NamedTarget second;
@@ -200,7 +230,7 @@ TEST_F(PeersTest, AddressesAreComparedAsNumbers) {
   const auto is_at = [this](const char* host, const scsi::IpEndpoint& endpoint) {
     target::PeerDeclaration peer = declaration(3260, "iqn.2026-11.test:peer");
     peer.host = host;
-    return Peer(*reactor, peer, idle).is_at(endpoint);
+    return Peer(*reactor, peer, local_disks, idle).is_at(endpoint);
   };
   const scsi::IpEndpoint v4{.address = {127, 0, 0, 1}, .port = 3260, .protocol = 6};
   const scsi::IpEndpoint v6{.ipv6 = true,
@@ -271,6 +301,77 @@ TEST_F(PeersTest, AWritablePeerIsWritable) {
   play([](PeersTest& test) -> io::Task<void> {
     const auto found = co_await test.find_name(kFirst);
     EXPECT_TRUE(found && found->writable && !found->device->capabilities().read_only);
+  });
+}
+
+TEST_F(PeersTest, ADiskThatBothHaveIsFoundOnce) {
+  declared[0].shared_disks = {"naa.5000c500*", "eui.0025*"};
+  first.place = scsi::DiskPlace{kIdentity, 0, kUnitBytes};
+  play([](PeersTest& test) -> io::Task<void> {
+    for (int i = 0; i < 3; ++i) {
+      const auto found = co_await test.find_name(kFirst);
+      EXPECT_TRUE(found && found->shared != nullptr);
+    }
+    EXPECT_EQ(test.opened, std::vector{*test.first.place});
+    // The unit may have moved.
+    test.first.place->offset = kUnitBytes;
+    const auto moved = co_await test.find_name(kFirst);
+    EXPECT_TRUE(moved && moved->shared != nullptr);
+    EXPECT_EQ(test.opened.size(), 2u);
+    EXPECT_EQ(test.opened.back(), *test.first.place);
+  });
+}
+
+TEST_F(PeersTest, WithoutTheKeyNobodyAsksForTheHardware) {
+  first.place = scsi::DiskPlace{kIdentity, 0, kUnitBytes};
+  play([](PeersTest& test) -> io::Task<void> {
+    const auto found = co_await test.find_name(kFirst);
+    EXPECT_TRUE(found && found->shared == nullptr);
+    EXPECT_EQ(test.first.places_asked, 0u);
+    EXPECT_TRUE(test.opened.empty());
+  });
+}
+
+TEST_F(PeersTest, ADiskThatIsNotListedIsNotOpened) {
+  declared[0].shared_disks = {"eui.0025385b71b0a1c", "eui.0025385b71b0a1c3", "naa.*"};
+  first.place = scsi::DiskPlace{kIdentity, 0, kUnitBytes};
+  play([](PeersTest& test) -> io::Task<void> {
+    const auto found = co_await test.find_name(kFirst);
+    EXPECT_TRUE(found && found->shared == nullptr);
+    EXPECT_EQ(test.first.places_asked, 1u);
+    EXPECT_TRUE(test.opened.empty());
+  });
+}
+
+TEST_F(PeersTest, APeerWithoutThePageIsReadOverTheNetwork) {
+  declared[0].shared_disks = {"*"};
+  play([](PeersTest& test) -> io::Task<void> {
+    const auto found = co_await test.find_name(kFirst);
+    EXPECT_TRUE(found && found->shared == nullptr && found->device != nullptr);
+    EXPECT_TRUE(test.opened.empty());
+  });
+}
+
+TEST_F(PeersTest, ADiskThatIsNotHereIsNotLookedForAgainSoon) {
+  declared[0].shared_disks = {"*"};
+  first.place = scsi::DiskPlace{kIdentity, 0, kUnitBytes};
+  has_disk = false;
+  play([](PeersTest& test) -> io::Task<void> {
+    for (int i = 0; i < 3; ++i) {
+      const auto found = co_await test.find_name(kFirst);
+      EXPECT_TRUE(found && found->shared == nullptr);
+    }
+    EXPECT_EQ(test.opened.size(), 1u);
+  });
+}
+
+TEST_F(PeersTest, APageThatContradictsTheUnitIsNotBelieved) {
+  declared[0].shared_disks = {"*"};
+  first.place = scsi::DiskPlace{kIdentity, 0, kUnitBytes + 512};
+  play([](PeersTest& test) -> io::Task<void> {
+    const auto found = co_await test.find_name(kFirst);
+    EXPECT_TRUE(found && found->shared == nullptr);
+    EXPECT_TRUE(test.opened.empty());
   });
 }
 

@@ -6,7 +6,7 @@
 //   0001h..00FFh  one for each way: eight bytes that count bytes, then the way's name in ASCII
 //   0100h         what carried the last copy, in ASCII
 //   4000h + LUN   how a copy from that logical unit to this one would go now, in ASCII: a line for the way, and one for
-//                 each shorter way with the reason against it, separated by line feeds. Only in answers to a PARAMETER
+//                 each reason against shorter ways, with these, separated by line feeds. Only in answers to a PARAMETER
 //                 POINTER from 4000h on, since it takes work to find out.
 #pragma once
 
@@ -44,7 +44,7 @@ struct CopyLog {
 /// How a copy would go.
 struct CopyForecast {
   std::string way = {};
-  std::vector<std::string> refusals = {};  // "not clone: ...", for each shorter way
+  std::vector<std::string> refusals = {};  // "not clone, NVMe Copy: ...", for each reason
 
   friend bool operator==(const CopyForecast&, const CopyForecast&) = default;
 };

@@ -103,6 +103,9 @@ inline constexpr std::uint16_t kWrite32 = 0x000b;
 inline constexpr std::uint16_t kWriteAndVerify32 = 0x000c;
 inline constexpr std::uint16_t kWriteSame32 = 0x000d;
 inline constexpr std::uint16_t kGetLbaStatus32 = 0x0012;
+/// Those from 8000h on are vendor specific; these two are Peerlane's (scsi/token_read.h).
+inline constexpr std::uint16_t kReadUsingToken = 0x8800;
+inline constexpr std::uint16_t kReportRodToken = 0x8801;
 
 /// The variable length CDBs of block commands are of 32 bytes: ADDITIONAL CDB LENGTH is 24.
 inline constexpr unsigned kVariableLengthCdbBytes = 32;

@@ -34,9 +34,12 @@ struct CopyParameterLimits {
   friend bool operator==(const CopyParameterLimits&, const CopyParameterLimits&) = default;
 };
 
+/// REMOTE TOKENS: tokens of other targets can be used, but none is made for them (SPC-4 §5.17.6.6).
+inline constexpr std::uint8_t kRemoteTokensUsed = 4;
+
 /// ROD token features descriptor (0106h), with the one device type specific descriptor of block devices.
 struct RodTokenFeatures {
-  std::uint8_t remote_tokens = 0;              // REMOTE TOKENS: 0: only those of this copy manager
+  std::uint8_t remote_tokens = 0;              // REMOTE TOKENS: 0, only those of this target, or kRemoteTokensUsed
   std::uint32_t min_lifetime = 0;              // seconds
   std::uint32_t max_lifetime = 0;              //
   std::uint32_t max_inactivity = 0;            //

@@ -29,6 +29,7 @@ enum class VpdPage : std::uint8_t {
   kBlockLimits = 0xb0,
   kBlockDeviceCharacteristics = 0xb1,
   kLogicalBlockProvisioning = 0xb2,
+  kDiskPlace = 0xe8,  // scsi/disk_place.h
 };
 
 inline constexpr std::size_t kVpdHeaderBytes = 4;

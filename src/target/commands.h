@@ -127,6 +127,10 @@ io::Task<Completion> write_using_token(CommandContext context);
 Answer receive_rod_token_information(const CommandContext& context, ByteSpan out);
 io::Task<Completion> report_all_rod_tokens(CommandContext context);
 
+// --- commands_token_read.cc: for copy managers of other targets ---
+io::Task<Completion> read_using_token(CommandContext context);
+Answer report_rod_token(const CommandContext& context, ByteSpan out);
+
 // --- commands_inquiry.cc ---
 /// The designators of a logical unit by itself, as page 83h has them and CSCD descriptors name it.
 std::array<scsi::Designator, 2> unit_designators(const UnitIdentity& identity);
@@ -159,11 +163,9 @@ inline bool must_reach_medium(const LogicalUnit& unit, bool fua) {
   return unit.capabilities().volatile_cache && (fua || unit.write_through());
 }
 
-/// A parameter list on its way in.
-struct ParameterList {
-  std::optional<io::Buffer> bytes;    // nothing if the task was aborted
-  std::optional<Completion> refused;  // too long, or the initiator sends less than the CDB says
-};
+/// A parameter list; or how the command ends without it: it is too long, the initiator sends less than the CDB says,
+/// the task was aborted.
+using ParameterList = std::expected<io::Buffer, Completion>;
 
 /// Waits until `pass` is granted. Otherwise how the command ends: the task was aborted, or the unit is being sanitized.
 io::Task<std::optional<Completion>> wait_for(CommandContext context, RangeLock::Pass& pass);

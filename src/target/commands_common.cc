@@ -80,16 +80,16 @@ io::Task<std::optional<Completion>> wait_for(CommandContext context, RangeLock::
 }
 
 io::Task<ParameterList> receive_parameter_list(CommandContext context, std::size_t length) {
-  ParameterList list;
   context.command.set_transfer_length(length);
   if (length > limits::kMaxParameterListBytes) {
-    list.refused = Completion::check(scsi::illegal_request(codes::kParameterListLengthError));
-  } else if (length > context.command.data_out_length()) {
-    list.refused = Completion::check(scsi::illegal_request(codes::kInvalidFieldInCommandInformationUnit));
-  } else {
-    list.bytes = co_await context.command.receive(0, length);
+    co_return std::unexpected(Completion::check(scsi::illegal_request(codes::kParameterListLengthError)));
   }
-  co_return list;
+  if (length > context.command.data_out_length()) {
+    co_return std::unexpected(Completion::check(scsi::illegal_request(codes::kInvalidFieldInCommandInformationUnit)));
+  }
+  std::optional<io::Buffer> bytes = co_await context.command.receive(0, length);
+  if (!bytes || context.command.aborted()) co_return std::unexpected(Completion::good());
+  co_return std::move(*bytes);
 }
 
 }  // namespace peerlane::target

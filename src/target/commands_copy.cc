@@ -31,13 +31,12 @@ io::Task<Completion> extended_copy(CommandContext context) {
   const std::uint64_t length = scsi::get_field(context.cdb(), kListLength);
   if (length == 0) co_return Completion::good();
   ParameterList received = co_await receive_parameter_list(context, length);
-  if (received.refused) co_return *received.refused;
-  if (!received.bytes) co_return Completion::good();
+  if (!received) co_return received.error();
   const bool lid4 = context.description.service_action == scsi::kExtendedCopyLid4;
   const auto form = lid4 ? scsi::CopyForm::kLid4 : scsi::CopyForm::kLid1;
-  const auto list = scsi::decode_extended_copy(form, received.bytes->bytes(), CopyManager::parameters());
+  const auto list = scsi::decode_extended_copy(form, received->bytes(), CopyManager::parameters());
   if (!list) co_return Completion::check(list.error());
-  received.bytes.reset();
+  received->release();
   auto moves = co_await resolve_copy(context.nexus, *list);
   if (!moves) co_return Completion::check(moves.error());
   const bool named = list->usage != scsi::ListIdUsage::kNone;
@@ -48,6 +47,7 @@ io::Task<Completion> extended_copy(CommandContext context) {
   if (operation == nullptr) co_return Completion::check(scsi::copy_aborted(codes::kInsufficientResources, 0));
   operation->initiator = context.nexus.view().name().initiator;
   operation->service_action = *context.description.service_action;
+  operation->priority = list->priority;
   auto completion = co_await run_command(*copies, std::move(*moves), *operation, context.command, list->immediate);
   co_return completion;
 }

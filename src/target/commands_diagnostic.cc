@@ -75,9 +75,8 @@ io::Task<Completion> send_diagnostic(CommandContext context) {
   if (length == 0) co_return Completion::good();
   if ((flags & kPageFormat) == 0) co_return Completion::check(scsi::invalid_field_in_cdb(1, kPageFormatBit));
   const ParameterList list = co_await receive_parameter_list(context, length);
-  if (list.refused) co_return *list.refused;
-  if (!list.bytes) co_return Completion::good();
-  const auto refused = check_page(list.bytes->bytes().first(length));
+  if (!list) co_return list.error();
+  const auto refused = check_page(list->bytes().first(length));
   co_return refused ? Completion::check(*refused) : Completion::good();
 }
 

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/limits.h"
+#include "scsi/disk_place.h"
 #include "scsi/inquiry.h"
 #include "scsi/sense_codes.h"
 #include "scsi/vpd.h"
@@ -137,12 +139,28 @@ std::size_t logical_block_provisioning(const CommandContext& context, ByteSpan o
 }
 
 std::size_t third_party_copy(const CommandContext& context, ByteSpan out) {
-  return scsi::encode_third_party_copy(kDisk, CopyManager::page(context.unit.block_size()), out);
+  const bool remote_tokens = context.nexus.view().copy_settings().peers != nullptr;
+  return scsi::encode_third_party_copy(kDisk, CopyManager::page(context.unit.block_size(), remote_tokens), out);
+}
+
+std::size_t disk_place(const CommandContext& context, ByteSpan out) {
+  const LogicalUnit& unit = context.unit;
+  const scsi::DiskPlace place{.identity = unit.part()->identity,
+                              .offset = unit.part()->offset,
+                              .length = unit.capacity().value * unit.block_size()};
+  return scsi::encode_disk_place(kDisk, place, out);
+}
+
+bool has_disk_place(const LogicalUnit& unit) {
+  return unit.part().has_value();
 }
 
 struct PageRow {
   scsi::VpdPage page;
   std::size_t (*encode)(const CommandContext& context, ByteSpan out);
+  bool (*is_stated)(const LogicalUnit& unit) = nullptr;  // null: always
+
+  bool is_there(const LogicalUnit& unit) const { return is_stated == nullptr || is_stated(unit); }
 };
 
 constexpr std::array kPages{
@@ -156,14 +174,18 @@ constexpr std::array kPages{
     PageRow{scsi::VpdPage::kBlockLimits, block_limits},
     PageRow{scsi::VpdPage::kBlockDeviceCharacteristics, block_device_characteristics},
     PageRow{scsi::VpdPage::kLogicalBlockProvisioning, logical_block_provisioning},
+    PageRow{scsi::VpdPage::kDiskPlace, disk_place, has_disk_place},
 };
 
 static_assert(kAnswerBytes >= scsi::kMaxVpdBytes);
 
-std::size_t supported_pages(const CommandContext&, ByteSpan out) {
+std::size_t supported_pages(const CommandContext& context, ByteSpan out) {
   std::array<scsi::VpdPage, kPages.size()> pages{};
-  std::ranges::transform(kPages, pages.begin(), &PageRow::page);
-  return scsi::encode_supported_pages(kDisk, pages, out);
+  std::size_t count = 0;
+  for (const PageRow& row : kPages) {
+    if (row.is_there(context.unit)) pages[count++] = row.page;
+  }
+  return scsi::encode_supported_pages(kDisk, std::span(pages).first(count), out);
 }
 
 }  // namespace
@@ -176,7 +198,8 @@ Answer inquiry(const CommandContext& context, ByteSpan out) {
   const ByteView cdb = context.cdb();
   if ((cdb[1] & kEvpd) != 0) {
     for (const PageRow& row : kPages) {
-      if (cdb[kPageCode] == static_cast<std::uint8_t>(row.page)) return row.encode(context, out);
+      const bool asked = cdb[kPageCode] == static_cast<std::uint8_t>(row.page) && row.is_there(context.unit);
+      if (asked) return row.encode(context, out);
     }
     return std::unexpected(scsi::invalid_field_in_cdb(kPageCode));
   }

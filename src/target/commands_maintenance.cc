@@ -54,9 +54,8 @@ io::Task<Completion> set_identifying_information(CommandContext context) {
   std::string information;
   if (length != 0) {
     const ParameterList list = co_await receive_parameter_list(context, length);
-    if (list.refused) co_return *list.refused;
-    if (!list.bytes || context.command.aborted()) co_return Completion::good();
-    information = as_text(list.bytes->bytes().first(length));
+    if (!list) co_return list.error();
+    information = as_text(list->bytes().first(length));
   }
   if (!well_formed(type, as_bytes(information))) {
     co_return Completion::check(scsi::invalid_field_in_parameter_list(0));
@@ -100,9 +99,8 @@ io::Task<Completion> set_timestamp(CommandContext context) {
     co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kParameterListLengthError));
   }
   const ParameterList list = co_await receive_parameter_list(context, length);
-  if (list.refused) co_return *list.refused;
-  if (!list.bytes || context.command.aborted()) co_return Completion::good();
-  context.unit.timestamp().set(scsi::decode_set_timestamp(list.bytes->bytes()), UnitTimestamp::host_clock());
+  if (!list) co_return list.error();
+  context.unit.timestamp().set(scsi::decode_set_timestamp(list->bytes()), UnitTimestamp::host_clock());
   context.unit.establish(scsi::sense_codes::kTimestampChanged, &context.nexus);
   co_return Completion::good();
 }

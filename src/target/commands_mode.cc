@@ -153,18 +153,18 @@ io::Task<Completion> mode_select(CommandContext context, ModeForm form, std::siz
   const bool save = (flags & kSavePages) != 0;
   ModeParameters& modes = context.unit.modes();
   if (save && !modes.can_save()) co_return Completion::check(scsi::invalid_field_in_cdb(1, kSavePagesBit));
-  ParameterList list;
+  std::optional<io::Buffer> list;
   if (length != 0) {
-    list = co_await receive_parameter_list(context, length);
-    if (list.refused) co_return *list.refused;
-    if (!list.bytes) co_return Completion::good();
+    ParameterList received = co_await receive_parameter_list(context, length);
+    if (!received) co_return received.error();
+    list = std::move(*received);
   }
   const auto turn = modes.changes().take();
   if (!turn) co_return Completion{scsi::Status::kBusy, std::nullopt};
   ModeValues values = modes.current();
-  if (list.bytes) {
+  if (list) {
     const auto changed =
-        apply_mode_list(context.unit, form, (flags & kPageFormat) != 0, list.bytes->bytes().first(length), values);
+        apply_mode_list(context.unit, form, (flags & kPageFormat) != 0, list->bytes().first(length), values);
     if (!changed) co_return Completion::check(changed.error());
     values = *changed;
   }

@@ -48,9 +48,8 @@ io::Task<Completion> set_target_port_groups(CommandContext context) {
   const std::size_t length = get_be32(context.cdb(), kParameterListLength);
   if (length == 0) co_return Completion::good();
   const ParameterList list = co_await receive_parameter_list(context, length);
-  if (list.refused) co_return *list.refused;
-  if (!list.bytes || context.command.aborted()) co_return Completion::good();
-  const auto changes = read_list(context.unit.port_groups(), list.bytes->bytes().first(length));
+  if (!list) co_return list.error();
+  const auto changes = read_list(context.unit.port_groups(), list->bytes().first(length));
   if (!changes) co_return Completion::check(changes.error());
   context.unit.change_access(*changes, &context.nexus);
   co_return Completion::good();

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "scsi/capacity.h"
+#include "scsi/disk_place.h"
 #include "scsi/inquiry.h"
 #include "scsi/supported_functions.h"
 #include "scsi/supported_opcodes.h"
@@ -100,6 +101,22 @@ TEST_F(PrimaryTest, EveryPageThatIsListedCanBeReadAndIsThatPage) {
     EXPECT_EQ(data[1], static_cast<std::uint8_t>(page));
     EXPECT_EQ(get_be16(data, 2), data.size() - 4);
   }
+}
+
+TEST_F(PrimaryTest, TheHardwareIsStatedWhereThereIsSome) {
+  LogicalUnitOptions options;
+  options.part = pcie::DiskPart{"eui.0025385b71b0a1c2", 1 << 20};
+  start(options);
+  const auto pages = scsi::decode_supported_pages(vpd(0));
+  ASSERT_TRUE(pages);
+  EXPECT_EQ(pages->back(), scsi::VpdPage::kDiskPlace);
+  const scsi::DiskPlace expected{"eui.0025385b71b0a1c2", 1 << 20, device->geometry().size};
+  EXPECT_EQ(scsi::decode_disk_place(vpd(0xe8)), expected);
+}
+
+TEST_F(PrimaryTest, WithoutHardwareThereIsNoPageAboutIt) {
+  start();
+  expect_invalid_field(execute(FakeCommand({0x12, 1, 0xe8, 0, 96, 0}, 96)), 2, std::nullopt);
 }
 
 TEST_F(PrimaryTest, DeviceIdentificationNamesUnitPortAndDevice) {

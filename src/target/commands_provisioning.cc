@@ -114,9 +114,8 @@ io::Task<Completion> unmap_blocks(CommandContext context) {
   const std::size_t length = scsi::get_field(context.cdb(), kUnmapListLength);
   if (length == 0) co_return Completion::good();
   ParameterList received = co_await receive_parameter_list(context, length);
-  if (received.refused) co_return *received.refused;
-  if (!received.bytes) co_return Completion::good();
-  const auto list = scsi::UnmapList::decode(received.bytes->bytes());
+  if (!received) co_return received.error();
+  const auto list = scsi::UnmapList::decode(received->bytes());
   if (!list) co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kParameterListLengthError));
   if (const auto sense = check_unmap_list(unit, *list)) co_return Completion::check(*sense);
 

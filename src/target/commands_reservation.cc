@@ -222,9 +222,8 @@ io::Task<Completion> persistent_reserve_out(CommandContext context) {
     co_return Completion::check(scsi::illegal_request(scsi::sense_codes::kParameterListLengthError));
   }
   ParameterList received = co_await receive_parameter_list(context, length);
-  if (received.refused) co_return *received.refused;
-  if (!received.bytes) co_return Completion::good();
-  auto change = change_for(context, received.bytes->bytes());
+  if (!received) co_return received.error();
+  auto change = change_for(context, received->bytes());
   if (!change) co_return Completion::check(change.error());
   Change wanted = std::move(*change);
   Reservations::Changed changed = co_await context.unit.reservations().change(std::move(wanted));

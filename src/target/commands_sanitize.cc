@@ -142,11 +142,11 @@ io::Task<Overwrite> receive_overwrite(CommandContext context, std::size_t length
     co_return result;
   }
   ParameterList list = co_await receive_parameter_list(context, length);
-  if (list.refused || !list.bytes) {
-    result.refused = list.refused.value_or(Completion::good());
+  if (!list) {
+    result.refused = list.error();
     co_return result;
   }
-  const auto overwrite = scsi::decode_sanitize_overwrite(list.bytes->bytes(), block_size);
+  const auto overwrite = scsi::decode_sanitize_overwrite(list->bytes(), block_size);
   if (!overwrite) {
     result.refused = Completion::check(overwrite.error());
     co_return result;

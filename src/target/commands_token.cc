@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "scsi/copy_results.h"
@@ -17,6 +20,7 @@
 #include "target/commands.h"
 #include "target/copy_manager.h"
 #include "target/copy_run.h"
+#include "target/peer_units.h"
 #include "target/snapshot.h"
 #include "target/token_store.h"
 #include "target/zero_disk.h"
@@ -163,10 +167,13 @@ io::Task<Completion> make_token(CommandContext context, const scsi::PopulateToke
 
 /// What the token of a command stands for, as the source of moves.
 struct TokenSource {
-  RodPointer rod;  // null: zeroes
+  RodPointer rod;  // null: zeroes, or a token of another target
   CopyEnd end;
-  std::vector<ByteRange> ranges;  // of `end`
+  std::vector<ByteRange> ranges;         // of `end`
+  std::optional<std::uint64_t> bytes{};  // in all of them, unless they are zeroes without end
 };
+
+using CheckedSource = std::expected<TokenSource, scsi::Sense>;
 
 ItlNexus* nexus_with(const NexusView& view, const LogicalUnit& unit) {
   for (const scsi::Lun lun : view.luns()) {
@@ -176,30 +183,73 @@ ItlNexus* nexus_with(const NexusView& view, const LogicalUnit& unit) {
   return nullptr;
 }
 
-std::expected<TokenSource, scsi::Sense> find_source(const CommandContext& context, TokenStore& tokens,
-                                                    const scsi::WriteUsingTokenParameters& parameters,
-                                                    std::uint64_t wanted) {
+/// A token of this target.
+CheckedSource own_source(const CommandContext& context, RodPointer rod) {
   TokenSource source;
-  const std::uint64_t offset = parameters.offset;
-  const std::uint32_t block = context.unit.block_size();
-  if (parameters.token == scsi::block_zero_rod_token()) {
-    source.end.disk = std::make_shared<ZeroDisk>(wanted, block);
-    source.ranges = {{0, wanted}};
-    return source;
-  }
-  auto rod = tokens.find(parameters.token, TokenStore::Clock::now());
-  if (!rod) return std::unexpected(scsi::illegal_request(rod.error()));
-  source.rod = std::move(*rod);
-  if (offset >= source.rod->bytes / block) {
-    return std::unexpected(scsi::invalid_field_in_parameter_list(kOffsetByte));
-  }
+  source.rod = std::move(rod);
   source.ranges = source.rod->ranges;
+  source.bytes = source.rod->bytes;
   ItlNexus* const nexus = nexus_with(context.nexus.view(), *source.rod->unit);
   const auto reason = nexus == nullptr ? std::optional(codes::kCopyTargetNotReachable) : why_not_readable(*nexus);
   if (reason) return std::unexpected(scsi::copy_aborted(*reason, 0));
   source.end.disk = source.rod->snapshot;
   if (source.end.disk == nullptr) source.end.unit = nexus;
   return source;
+}
+
+/// Whether a token says that it is of this target: such a one is known, or of no use.
+bool claims_to_be_ours(const CommandContext& context, const scsi::RodTokenBytes& token) {
+  const auto told = scsi::decode_rod_token(token);
+  if (!told || !told->target_device) return true;
+  const auto own = scsi::scsi_name_designator(scsi::Association::kTargetDevice, context.unit.identity().target_name);
+  return *told->target_device == own;
+}
+
+/// A token of another target (SPC-4 §5.17.6.5.2.3).
+io::Task<CheckedSource> remote_source(CommandContext context, scsi::RodTokenBytes token) {
+  PeerUnits* const peers = context.nexus.view().copy_settings().peers;
+  if (peers == nullptr) {
+    co_return std::unexpected(scsi::illegal_request(codes::kRemoteTokenUsageNotSupported));
+  }
+  PeerAsker asker{context.nexus.view().name().initiator, context.unit.identity().target_name};
+  auto finding = peers->find_token(token, asker);
+  auto found = co_await std::move(finding);
+  if (!found) {
+    const std::string what = fmt::format("a token used by {} at {}", asker.initiator, asker.target);
+    context.nexus.view().copies()->warn_not_found(what, found.error().text());
+    const auto ended = token_end(found.error());
+    co_return std::unexpected(ended ? scsi::illegal_request(*ended)
+                                    : scsi::copy_aborted(codes::kCopyTargetNotReachable, 0));
+  }
+  TokenSource source;
+  source.end.disk = std::move(found->device);
+  source.bytes = source.end.disk->geometry().size;
+  source.ranges = {{0, *source.bytes}};
+  co_return source;
+}
+
+io::Task<CheckedSource> find_source(CommandContext context, TokenStore& tokens,
+                                    const scsi::WriteUsingTokenParameters& parameters, std::uint64_t wanted) {
+  if (parameters.token == scsi::block_zero_rod_token()) {
+    TokenSource source;
+    source.end.disk = std::make_shared<ZeroDisk>(wanted, context.unit.block_size());
+    source.ranges = {{0, wanted}};
+    co_return source;
+  }
+  auto rod = tokens.find(parameters.token, TokenStore::Clock::now());
+  const bool remote = !rod && rod.error() == codes::kTokenUnknown && !claims_to_be_ours(context, parameters.token);
+  if (!rod && !remote) co_return std::unexpected(scsi::illegal_request(rod.error()));
+  CheckedSource source;
+  if (remote) {
+    auto finding = remote_source(context, parameters.token);
+    source = co_await std::move(finding);
+  } else {
+    source = own_source(context, std::move(*rod));
+  }
+  if (source && parameters.offset >= *source->bytes / context.unit.block_size()) {
+    co_return std::unexpected(scsi::invalid_field_in_parameter_list(kOffsetByte));
+  }
+  co_return source;
 }
 
 /// Lays the bytes of the source, from `skip` on, over the ranges of the destination, as far as both go.
@@ -230,7 +280,7 @@ std::vector<CopyMove> lay_out(const TokenSource& source, std::uint64_t skip, con
 scsi::CopyOperationStatus success_of(const TokenSource& source, std::uint64_t skip, std::uint64_t wanted,
                                      std::uint64_t moved) {
   if (moved < wanted) return scsi::CopyOperationStatus::kDoneResidual;
-  const bool partly = source.rod != nullptr && source.rod->bytes - skip > moved;
+  const bool partly = source.bytes && *source.bytes - skip > moved;
   return partly ? scsi::CopyOperationStatus::kDoneTokenPartlyUsed : scsi::CopyOperationStatus::kDone;
 }
 
@@ -242,12 +292,11 @@ io::Task<Completion> populate_token(CommandContext context) {
   const std::uint64_t length = scsi::get_field(context.cdb(), kListLength);
   if (length == 0) co_return Completion::good();
   ParameterList received = co_await receive_parameter_list(context, length);
-  if (received.refused) co_return *received.refused;
-  if (!received.bytes) co_return Completion::good();
+  if (!received) co_return received.error();
   const auto parameters =
-      scsi::decode_populate_token(received.bytes->bytes(), CopyManager::token_limits(context.unit.block_size()));
+      scsi::decode_populate_token(received->bytes(), CopyManager::token_limits(context.unit.block_size()));
   if (!parameters) co_return Completion::check(parameters.error());
-  received.bytes.reset();
+  received->release();
   if (parameters->type && !can_make(*parameters->type)) {
     co_return Completion::check(scsi::invalid_field_in_parameter_list(kRodTypeByte));
   }
@@ -267,32 +316,33 @@ io::Task<Completion> write_using_token(CommandContext context) {
   const std::uint64_t length = scsi::get_field(context.cdb(), kListLength);
   if (length == 0) co_return Completion::good();
   ParameterList received = co_await receive_parameter_list(context, length);
-  if (received.refused) co_return *received.refused;
-  if (!received.bytes) co_return Completion::good();
+  if (!received) co_return received.error();
   const auto parameters =
-      scsi::decode_write_using_token(received.bytes->bytes(), CopyManager::token_limits(context.unit.block_size()));
+      scsi::decode_write_using_token(received->bytes(), CopyManager::token_limits(context.unit.block_size()));
   if (!parameters) co_return Completion::check(parameters.error());
-  received.bytes.reset();
+  received->release();
   const auto ranges = to_bytes(context.unit, parameters->ranges);
   if (!ranges) co_return Completion::check(ranges.error());
   const std::uint64_t wanted = total(*ranges);
   if (wanted == 0) co_return Completion::good();
-  const auto source = find_source(context, copies->tokens, *parameters, wanted);
+  auto finding = find_source(context, copies->tokens, *parameters, wanted);
+  const auto source = co_await std::move(finding);
   if (!source) co_return Completion::check(source.error());
   if (const auto reason = why_not_writable(context.nexus)) {
     co_return Completion::check(scsi::copy_aborted(*reason, 0));
   }
   const auto operation = begin(context, *copies);
   if (!operation) co_return Completion::check(operation.error());
-  const std::uint64_t skip = source->rod != nullptr ? parameters->offset * context.unit.block_size() : 0;
+  const std::uint64_t skip = source->bytes ? parameters->offset * context.unit.block_size() : 0;
   std::vector<CopyMove> moves = lay_out(*source, skip, CopyEnd{&context.nexus}, *ranges);
   std::uint64_t moved = 0;
   for (const CopyMove& move : moves) moved += move.length;
   (*operation)->rod = source->rod;
   (*operation)->success = success_of(*source, skip, wanted, moved);
-  if (parameters->delete_token) copies->tokens.remove(parameters->token);
   auto completion =
       co_await run_command(copies->manager, std::move(moves), **operation, context.command, parameters->immediate);
+  // What goes on in background has what the token stands for.
+  if (parameters->delete_token) copies->tokens.remove(parameters->token);
   co_return completion;
 }
 

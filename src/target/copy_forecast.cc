@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -24,6 +25,24 @@ copy::End end_of(UnitDisk& disk, const ItlNexus& nexus) {
   return end;
 }
 
+/// A line for each reason, with the ways that it is one against: there is not much room for them.
+std::vector<std::string> describe(const std::vector<copy::Refusal>& refusals) {
+  std::vector<std::pair<std::string, std::string>> lines;  // reason, ways
+  for (const copy::Refusal& refusal : refusals) {
+    // What is skipped or made of zeroes is no matter of the two disks.
+    if (refusal.way <= copy::Way::kZeroes) continue;
+    const auto known = std::ranges::find(lines, refusal.reason, &std::pair<std::string, std::string>::first);
+    if (known == lines.end()) {
+      lines.emplace_back(refusal.reason, copy::name(refusal.way));
+    } else {
+      known->second += fmt::format(", {}", copy::name(refusal.way));
+    }
+  }
+  std::vector<std::string> texts;
+  for (const auto& [reason, ways] : lines) texts.push_back(fmt::format("not {}: {}", ways, reason));
+  return texts;
+}
+
 scsi::CopyForecast describe(const copy::Plan& plan) {
   const copy::Route& data = plan.routes().front();
   scsi::CopyForecast forecast;
@@ -31,11 +50,7 @@ scsi::CopyForecast describe(const copy::Plan& plan) {
   for (const copy::DirectWay& way : plan.direct_ways()) {
     if (way.way == data.way && !way.through.empty()) forecast.way += " " + way.through;
   }
-  for (const copy::Refusal& refusal : data.refusals) {
-    // What is skipped or made of zeroes is no matter of the two disks.
-    if (refusal.way <= copy::Way::kZeroes) continue;
-    forecast.refusals.push_back(fmt::format("not {}: {}", copy::name(refusal.way), refusal.reason));
-  }
+  forecast.refusals = describe(data.refusals);
   return forecast;
 }
 

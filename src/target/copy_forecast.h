@@ -7,8 +7,8 @@
 
 namespace peerlane::target {
 
-/// The way from `source` to `destination`, two units of one I_T nexus, and why no shorter one. Moves nothing; blocks
-/// for the time it takes to read sysfs. On the reactor of the nexus, which stays until then, as the units.
+/// The way from `source` to `destination`, two units of one I_T nexus, and why no shorter one. Moves nothing.
+/// On the reactor of the nexus, which stays until then, as the units.
 io::Task<scsi::CopyForecast> forecast_copy(ItlNexus& source, ItlNexus& destination);
 
 }  // namespace peerlane::target

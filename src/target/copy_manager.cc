@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
+#include "base/log.h"
 #include "scsi/copy_segment.h"
 #include "scsi/cscd.h"
 #include "target/command_table.h"
@@ -37,7 +40,7 @@ scsi::TokenLimits CopyManager::token_limits(std::uint32_t block_size) {
           .optimal_blocks = limits::kOptimalTokenBytes / block_size};
 }
 
-scsi::ThirdPartyCopyPage CopyManager::page(std::uint32_t block_size) {
+scsi::ThirdPartyCopyPage CopyManager::page(std::uint32_t block_size, bool remote_tokens) {
   using enum scsi::OperationCode;
   const scsi::CopyOperatingParameters& own = parameters();
   scsi::ThirdPartyCopyPage page;
@@ -56,15 +59,16 @@ scsi::ThirdPartyCopyPage CopyManager::page(std::uint32_t block_size) {
                      .max_inline_bytes = own.max_inline_bytes};
   page.descriptor_types = own.descriptor_types;
   page.cscd_ids = {scsi::kAddressedUnit};
-  page.token_features = scsi::RodTokenFeatures{.remote_tokens = 0,
-                                               .min_lifetime = limits::kTokenLifetime.count(),
-                                               .max_lifetime = limits::kTokenLifetime.count(),
-                                               .max_inactivity = limits::kMostTokenInactivity.count(),
-                                               .optimal_granularity = 0,
-                                               .max_bytes = limits::kTokenBytes,
-                                               .optimal_bytes = limits::kOptimalTokenBytes,
-                                               .optimal_bytes_to_token = limits::kOptimalTokenBytes,
-                                               .optimal_bytes_from_token = limits::kOptimalTokenBytes};
+  page.token_features =
+      scsi::RodTokenFeatures{.remote_tokens = remote_tokens ? scsi::kRemoteTokensUsed : std::uint8_t{0},
+                             .min_lifetime = limits::kTokenLifetime.count(),
+                             .max_lifetime = limits::kTokenLifetime.count(),
+                             .max_inactivity = limits::kMostTokenInactivity.count(),
+                             .optimal_granularity = 0,
+                             .max_bytes = limits::kTokenBytes,
+                             .optimal_bytes = limits::kOptimalTokenBytes,
+                             .optimal_bytes_to_token = limits::kOptimalTokenBytes,
+                             .optimal_bytes_from_token = limits::kOptimalTokenBytes};
   const auto rod = [](scsi::RodType type, bool out, std::uint16_t preference) {
     return scsi::SupportedRod{
         .type = type, .internal = false, .token_in = true, .token_out = out, .preference = preference};
@@ -134,6 +138,13 @@ void CopyManager::cancel_all() {
 
 void CopyManager::forget(const CopyOperation& operation) {
   operations_.remove_if([&](const CopyOperation& each) { return &each == &operation; });
+}
+
+void CopyManager::warn_not_found(std::string_view what, const std::string& reason) {
+  const auto untold = not_found_.admit(reason, io::Clock::now());
+  if (!untold) return;
+  log::warning("{}: {}{}", what, reason,
+               *untold != 0 ? fmt::format(" ({} more of these were not told here)", *untold) : "");
 }
 
 }  // namespace peerlane::target

@@ -8,6 +8,7 @@
 #include <list>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/limits.h"
 #include "copy/way.h"
@@ -18,6 +19,7 @@
 #include "scsi/third_party_copy.h"
 #include "scsi/third_party_copy_page.h"
 #include "target/command.h"
+#include "target/repeated_warning.h"
 #include "target/token_store.h"
 
 namespace peerlane::copy {
@@ -32,7 +34,8 @@ struct CopyOperation {
   std::uint16_t service_action = scsi::kExtendedCopyLid4;  // of its command
   scsi::CopyForm form = scsi::CopyForm::kLid1;
   std::uint32_t list_identifier = 0;
-  bool named = true;  // somebody may ask for it by its identifier
+  bool named = true;          // somebody may ask for it by its identifier
+  std::uint8_t priority = 1;  // PRIORITY (SPC-4 §6.4.3.3): 0 is the highest, 1 that of other commands, 7 the lowest
 
   bool background = false;  // IMMED: its command has had its status
   bool ended = false;
@@ -59,7 +62,8 @@ class CopyManager {
   static const scsi::CopyOperatingParameters& parameters();
   /// The same of tokens, and all of it in page 8Fh, for blocks of so many bytes.
   static scsi::TokenLimits token_limits(std::uint32_t block_size);
-  static scsi::ThirdPartyCopyPage page(std::uint32_t block_size);
+  /// `remote_tokens`: those of other targets can be used.
+  static scsi::ThirdPartyCopyPage page(std::uint32_t block_size, bool remote_tokens);
 
   /// Whether a copy with this identifier goes on now.
   bool in_use(scsi::CopyForm form, std::uint32_t list_identifier) const;
@@ -81,9 +85,14 @@ class CopyManager {
   void cancel_all();
   io::Gate& background() { return background_; }
 
+  /// Says in the log why `what` found no unit or token of another target; not each time, since who asks for what is not
+  /// there may do so often.
+  void warn_not_found(std::string_view what, const std::string& reason);
+
  private:
   std::list<CopyOperation> operations_;  // oldest first
   io::Gate background_;
+  RepeatedWarning not_found_;
 };
 
 }  // namespace peerlane::target

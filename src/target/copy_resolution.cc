@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 #include <variant>
 
-#include "base/log.h"
+#include <fmt/format.h>
+
 #include "scsi/sense_codes.h"
 #include "target/commands.h"
+#include "target/copy_manager.h"
 #include "target/peer_units.h"
 
 namespace peerlane::target {
@@ -152,12 +155,17 @@ class Resolution {
     auto finding = peers->find(std::move(wanted), std::move(asker));
     auto found = co_await std::move(finding);
     if (!found) {
-      log::warning("a copy asked for by {} at {}: {}", addressed_.view().name().initiator,
-                   addressed_.unit().identity().target_name, found.error().text());
+      const NexusName& name = addressed_.view().name();
+      CopyManager* const copies = addressed_.view().copies();
+      if (copies != nullptr) {
+        copies->warn_not_found(
+            fmt::format("a copy asked for by {} at {}", name.initiator, addressed_.unit().identity().target_name),
+            found.error().text());
+      }
       co_return std::unexpected(found.error().code == ENOTBLK ? codes::kIncorrectCopyTargetType
                                                               : codes::kCopyTargetNotReachable);
     }
-    co_return CopyEnd{nullptr, std::move(found->device), found->writable};
+    co_return CopyEnd{nullptr, std::move(found->device), found->writable, std::move(found->shared)};
   }
 
   /// The I_T_L nexus of the unit that has this name, among those that the nexus has; null: none.

@@ -17,6 +17,7 @@
 #include "scsi/extended_copy.h"
 #include "scsi/sense.h"
 #include "target/logical_unit.h"
+#include "target/peer_units.h"
 
 namespace peerlane::target {
 
@@ -25,6 +26,7 @@ struct CopyEnd {
   ItlNexus* unit = nullptr;
   std::shared_ptr<block::Device> disk = {};  // if there is no unit
   bool writable = true;                      // whether the disk may be a copy destination
+  std::shared_ptr<SharedDisk> shared = {};   // of a unit of another target: its disk, if that is here as well
 
   std::uint32_t block_size() const;  // bytes
   std::uint64_t size() const;        // bytes, a multiple of the block size

@@ -23,12 +23,15 @@ using testing::FaultyDevice;
 constexpr std::uint64_t kSize = 1u << 20;  // of each disk, bytes
 
 /// Peers with what a test puts there: the same unit for every question, or an error.
-class FakePeers final : public PeerUnits {
+class FakePeers : public PeerUnits {
  public:
   io::Task<Result<PeerUnit>> find(scsi::Cscd cscd, PeerAsker asker) override {
     questions.push_back(std::move(cscd));
     askers.push_back(std::move(asker));
     return io::ready(answer);
+  }
+  io::Task<Result<PeerUnit>> find_token(scsi::RodTokenBytes, PeerAsker) override {
+    return io::ready(Result<PeerUnit>(fail(ENOTSUP)));
   }
 
   Result<PeerUnit> answer = fail(ENOENT);
@@ -151,7 +154,7 @@ TEST_F(CopyResolutionTest, OneDiskByTwoWaysIsRefused) {
   unit.writable = true;
   static_cast<FaultyDevice&>(*unit.device).stable = "naa.3000000000000001";
   // Another object each time, as two sessions with one disk would be.
-  class TwoWays final : public PeerUnits {
+  class TwoWays final : public FakePeers {
    public:
     io::Task<Result<PeerUnit>> find(scsi::Cscd, PeerAsker) override {
       PeerUnit found = unit;

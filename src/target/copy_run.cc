@@ -40,17 +40,22 @@ class EndWatch {
 
   io::Task<void> run() {
     const io::Gate::Pass inside(running_);
+    const io::Reactor& reactor = io::Reactor::current();
+    const io::TimePoint begun = reactor.now();
+    io::Timer timer(io::Reactor::current(), [this] { look_.wake_all(); });
     while (!stopped_) {
-      co_await io::sleep(io::Reactor::current(), limits::kCopyLook);
+      timer.arm_after(pause(reactor.now() - begun));
+      co_await look_;
       if (stopped_ || (!ending_ && !must_end())) continue;
-      if (!ending_) ended_at_ = io::Reactor::current().now();
+      if (!ending_) ended_at_ = reactor.now();
       ending_ = true;
       if (operation_.job != nullptr) operation_.job->cancel();
-      if (!orphaned_ && io::Reactor::current().now() - ended_at_ > limits::kAbortGrace / 2) orphan();
+      if (!orphaned_ && reactor.now() - ended_at_ > limits::kAbortGrace / 2) orphan();
     }
   }
   io::Task<void> stop() {
     stopped_ = true;
+    look_.wake_all();
     co_await running_.drained();
     if (orphaned_) {
       for (LogicalUnit* const unit : written_) unit->orphan_ended();
@@ -68,6 +73,11 @@ class EndWatch {
     if (end.unit == nullptr) return;
     const LogicalUnit* const unit = &end.unit->unit();
     if (units_.empty() || units_.back().unit != unit) units_.push_back({unit, unit->resets()});
+  }
+
+  /// The longer it has gone on, the less a little more matters.
+  static io::Duration pause(io::Duration gone_on) {
+    return std::clamp<io::Duration>(gone_on / 4, limits::kCopyLook, limits::kMostCopyLook);
   }
 
   void orphan() {
@@ -88,11 +98,13 @@ class EndWatch {
   bool orphaned_ = false;
   bool stopped_ = false;
   bool ending_ = false;
+  io::Event look_;
   io::Gate running_;
 };
 
 scsi::SenseCode failure_code(const CopyOperation& operation, const Error& error) {
   if (operation.rod && operation.rod->ended()) return codes::kTokenRevoked;
+  if (const auto ended = token_end(error)) return *ended;
   if (error.code == ENOSPC) return codes::kSpaceAllocationFailed;
   return codes::kThirdPartyDeviceFailure;
 }
@@ -119,12 +131,13 @@ class MoveEnds {
   MoveEnds& operator=(const MoveEnds&) = delete;
 
   /// How many requests a copy may have under way: the copies of a unit together have few, so that a disk's other users
-  /// do not find a long queue, but each has one.
-  unsigned depth() {
+  /// do not find a long queue, but each has one. Each step below the priority of other commands halves its share.
+  unsigned depth(std::uint8_t priority) {
     unsigned most = 1;
     for_each_unit(
         [&](LogicalUnit& unit) { most = std::max(most, unit.copies_under_way().load(std::memory_order_relaxed)); });
-    return std::max(1u, limits::kUnitCopyDepth / most);
+    const unsigned steps = priority > 1 ? priority - 1u : 0;
+    return std::max(1u, (limits::kUnitCopyDepth / most) >> steps);
   }
 
   copy::End source;
@@ -158,7 +171,19 @@ void add_account(CopyOperation& operation, const copy::Summary& summary) {
   operation.account.memory_bytes += summary.account.memory_bytes;
 }
 
-io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation, const bool& ending) {
+/// The move with its source read in the shortest way: by the disk beneath a peer's unit, if that is here as well.
+/// Inside one unit of a peer the engine has to see one disk.
+io::Task<CopyMove> brought_near(CopyMove move) {
+  if (move.source.shared != nullptr && move.source.disk != move.destination.disk) {
+    move.source.disk = co_await move.source.shared->for_reading(move.from, move.length);
+  }
+  co_return move;
+}
+
+io::Task<Result<void>> carry_out(const CopyMove& asked, CopyOperation& operation, const bool& ending) {
+  CopyMove own = asked;
+  auto bringing = brought_near(std::move(own));
+  const CopyMove move = co_await std::move(bringing);
   const auto ends = std::make_unique<MoveEnds>(move, ending);
   copy::PlanOptions options;
   options.source_offset = move.from;
@@ -171,7 +196,7 @@ io::Task<Result<void>> carry_out(const CopyMove& move, CopyOperation& operation,
   auto plan = co_await copy::plan(std::move(source), std::move(destination), options);
   if (!plan) co_return std::unexpected(plan.error());
   copy::JobOptions job_options;
-  job_options.depth = ends->depth();
+  job_options.depth = ends->depth(operation.priority);
   job_options.request_bytes = limits::kUnitCopyRequestBytes;
   job_options.flush = move.destination.unit == nullptr || must_reach_medium(move.destination.unit->unit(), false);
   const auto job = std::make_unique<copy::Job>(std::move(*plan), job_options);

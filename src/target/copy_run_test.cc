@@ -7,6 +7,8 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -52,6 +54,27 @@ class CountedDevice final : public block::FilterDevice {
   std::size_t largest_ = 0;
 };
 
+/// The disk beneath a peer's unit.
+class FakeSharedDisk final : public SharedDisk {
+ public:
+  explicit FakeSharedDisk(std::shared_ptr<block::Device> disk) : disk_(std::move(disk)) {}
+  io::Task<std::shared_ptr<block::Device>> for_reading(std::uint64_t offset, std::uint64_t length) override {
+    asked.emplace_back(offset, length);
+    return io::ready(std::shared_ptr<block::Device>(disk_));
+  }
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> asked;
+
+ private:
+  const std::shared_ptr<block::Device> disk_;
+};
+
+std::shared_ptr<CountedDevice> filled_disk(std::uint8_t byte) {
+  auto disk = block::RamDevice::create(4 * kMiB, 512, false, "ram:4M");
+  const std::vector<std::uint8_t> data(4 * kMiB, byte);
+  EXPECT_TRUE(testing::run((*disk)->write(0, data, block::WriteFlags::kNone)));
+  return std::make_shared<CountedDevice>(std::move(*disk), true);
+}
+
 class CopyRunTest : public ::testing::Test {
  protected:
   void start(bool at_once) {
@@ -90,6 +113,10 @@ class CopyRunTest : public ::testing::Test {
     std::vector<CopyMove> moves{std::move(move)};
     const auto completion = co_await run_copy(std::move(moves), operation, nullptr);
     EXPECT_EQ(completion.status, scsi::Status::kGood);
+  }
+  io::Task<void> one(CopyMove move) {
+    operations_.emplace_back();
+    co_await run(std::move(move), operations_.back());
   }
   io::Task<void> all(unsigned count) {
     copy(count);
@@ -136,6 +163,39 @@ TEST_F(CopyRunTest, OthersHaveTheirTurnBesideADiskThatAnswersAtOnce) {
   io::testing::run(*reactor_, count_turns(1));
   EXPECT_GE(turns_, devices_[0]->requests() / limits::kUnitCopyDepth);
   EXPECT_GT(turns_, 2u);
+}
+
+TEST_F(CopyRunTest, APeersUnitIsReadFromItsDiskWhereThatIsHere) {
+  start(true);
+  const auto unit = filled_disk(0x11);
+  const auto disk = filled_disk(0x22);
+  const auto shared = std::make_shared<FakeSharedDisk>(disk);
+  CopyMove move{.source = {.disk = unit, .shared = shared},
+                .destination = {.unit = nexuses_[1].get()},
+                .from = kMiB,
+                .to = 2 * kMiB,
+                .length = kMiB};
+  io::testing::run(*reactor_, one(std::move(move)));
+  EXPECT_EQ(shared->asked, (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{kMiB, kMiB}}));
+  EXPECT_EQ(unit->requests(), 0u);
+  EXPECT_GT(disk->requests(), 0u);
+  std::array<std::uint8_t, 512> block{};
+  EXPECT_TRUE(testing::run(units_[1]->device().read(2 * kMiB, block)));
+  EXPECT_EQ(block[0], 0x22);
+}
+
+TEST_F(CopyRunTest, InsideOneUnitOfAPeerThereIsOneDisk) {
+  start(true);
+  const auto unit = filled_disk(0x11);
+  const auto shared = std::make_shared<FakeSharedDisk>(filled_disk(0x22));
+  CopyMove move{.source = {.disk = unit, .shared = shared},
+                .destination = {.disk = unit, .shared = shared},
+                .from = 0,
+                .to = kMiB / 2,
+                .length = kMiB};
+  io::testing::run(*reactor_, one(std::move(move)));
+  EXPECT_TRUE(shared->asked.empty());
+  EXPECT_GT(unit->requests(), 0u);
 }
 
 }  // namespace

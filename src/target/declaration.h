@@ -82,6 +82,9 @@ struct PeerDeclaration {
   std::vector<std::string> targets;     // through which of our targets it may be asked for, by name; empty: all
   std::vector<std::string> initiators;  // by whom, as in AccessDeclaration
   bool writable = false;                // it may be a copy destination, too
+  /// Identities of disks, as in scsi::DiskPlace, that are the same hardware there and here; a trailing * matches any
+  /// rest. What the peer states to lie on one of these is read from this machine's disk.
+  std::vector<std::string> shared_disks = {};
 };
 
 struct Declaration {

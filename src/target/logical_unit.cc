@@ -80,6 +80,7 @@ LogicalUnit::LogicalUnit(std::unique_ptr<block::Device> device, const LogicalUni
                                                             : device_->geometry().physical_block_size),
       read_only_(options.read_only || capabilities_.read_only),
       identity_(make_identity(options, device_->identity())),
+      part_(options.part),
       blocks_(device_->geometry().size / block_size_),
       sanitize_record_(saved_state(options, "sanitize", identity_)),
       modes_(default_modes(options, capabilities_), changeable_modes(options, capabilities_),

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "block/device.h"
 #include "io/task.h"
+#include "pcie/disk_part.h"
 #include "scsi/blocks.h"
 #include "scsi/lun.h"
 #include "scsi/sense.h"
@@ -106,6 +108,7 @@ struct LogicalUnitOptions {
   bool read_only = false;                 // in addition to what the device says
   bool write_through = false;             // every write reaches stable storage before its status: WCE is 0, for good
   std::vector<PortGroupDeclaration> port_groups = {};  // the portal groups that the target is reachable through
+  std::optional<pcie::DiskPart> part = {};             // the hardware that the disk lies on, if there is that to state
   StateStore* state = nullptr;  // outlives the unit; null: nothing survives a restart, and no command promises it
 };
 
@@ -207,6 +210,8 @@ class LogicalUnit {
   bool started() const { return started_.load(std::memory_order_acquire); }
   void set_started(bool started) { started_.store(started, std::memory_order_release); }
   const UnitIdentity& identity() const { return identity_; }
+  /// The hardware that it lies on, where that has an identity of its own.
+  const std::optional<pcie::DiskPart>& part() const { return part_; }
   /// Accesses to the device have a pass of this, in bytes of the device.
   RangeLock& ranges() { return ranges_; }
   UnitCondition& condition() { return condition_; }
@@ -231,6 +236,7 @@ class LogicalUnit {
   const std::uint32_t physical_block_size_;
   const bool read_only_;
   const UnitIdentity identity_;
+  const std::optional<pcie::DiskPart> part_;
   std::atomic<std::uint64_t> blocks_;
   std::atomic<unsigned> orphans_{0};
   std::atomic<unsigned> copies_under_way_{0};

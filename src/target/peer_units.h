@@ -7,6 +7,7 @@
 // to any other place.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,13 +15,28 @@
 #include "block/device.h"
 #include "io/task.h"
 #include "scsi/cscd.h"
+#include "scsi/rod_token.h"
 
 namespace peerlane::target {
 
+/// The disk beneath a peer's unit, if this machine has it as well (dual-ported, shared SAS, NVMe-oF). Works on every
+/// reactor; to be let go of before the PeerUnits ends.
+class SharedDisk {
+ public:
+  virtual ~SharedDisk() = default;
+
+  /// What a copy reads a range of the unit from: a device that is the unit's disk, with its backing(), or the unit
+  /// itself where that cannot be had or does not seem to be the same; the reason is in the log. All that the peer had
+  /// acknowledged before this call can be read there. Bytes. Asks the peer, which may take as long as one of its
+  /// commands; to be called for each copy, since it is good for that one only.
+  virtual io::Task<std::shared_ptr<block::Device>> for_reading(std::uint64_t offset, std::uint64_t length) = 0;
+};
+
 /// A logical unit of a peer.
 struct PeerUnit {
-  std::shared_ptr<block::Device> device;  // works on every reactor; to be let go of before the PeerUnits ends
-  bool writable = false;                  // it may be a copy destination
+  std::shared_ptr<block::Device> device;    // works on every reactor; to be let go of before the PeerUnits ends
+  bool writable = false;                    // it may be a copy destination
+  std::shared_ptr<SharedDisk> shared = {};  // null: this machine does not have its disk
 };
 
 /// Who asks: the I_T nexus of the command.
@@ -38,6 +54,11 @@ class PeerUnits {
   /// the peer has no such LUN; ENOTBLK, it is not a disk; ENOTSUP, another kind of descriptor; ETIMEDOUT and those of
   /// connecting and logging in.
   virtual io::Task<Result<PeerUnit>> find(scsi::Cscd cscd, PeerAsker asker) = 0;
+
+  /// What a ROD token stands for that a peer has made, as a disk to read, of whose block length it is; all of the token
+  /// is compared with what the peer has made. Reading ends with EKEYREVOKED, EKEYEXPIRED or ENOKEY once the token does.
+  /// Errors: those, ENOTSUP, the peer lets nobody use its tokens, and all of find().
+  virtual io::Task<Result<PeerUnit>> find_token(scsi::RodTokenBytes token, PeerAsker asker) = 0;
 };
 
 }  // namespace peerlane::target

@@ -9,6 +9,7 @@
 #include "block/device.h"
 #include "block/filters.h"
 #include "target/access.h"
+#include "target/unit_place.h"
 
 namespace peerlane::target {
 namespace {
@@ -108,6 +109,7 @@ Result<void> Service::open_disks(TargetNode& node, const std::vector<PortGroupDe
     options.physical_block_size = lun.physical_block_size;
     options.read_only = lun.read_only;
     options.write_through = lun.write_through;
+    options.part = part_beneath(**device);
     options.state = state_.get();
     options.port_groups = port_groups;
     auto filtered = block::add_filters(std::move(*device), lun.filters, cache_.get());

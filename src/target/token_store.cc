@@ -1,6 +1,7 @@
 #include "target/token_store.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <openssl/crypto.h>
@@ -17,6 +18,19 @@ namespace codes = scsi::sense_codes;
 std::optional<scsi::SenseCode> Rod::ended() const {
   const bool revoked = unit->resets() != resets || (watched != nullptr && watched->changed());
   return revoked ? std::optional(codes::kTokenRevoked) : std::nullopt;
+}
+
+std::optional<scsi::SenseCode> token_end(const Error& error) {
+  if (error.code == EKEYREVOKED) return codes::kTokenRevoked;
+  if (error.code == EKEYEXPIRED) return codes::kTokenExpired;
+  if (error.code == ENOKEY) return codes::kTokenUnknown;
+  return std::nullopt;
+}
+
+ByteRange Rod::place(std::uint64_t offset) const {
+  auto range = ranges.begin();
+  while (offset >= range->length) offset -= (range++)->length;
+  return {range->offset + offset, range->length - offset};
 }
 
 std::expected<scsi::RodTokenBytes, scsi::SenseCode> TokenStore::add(std::unique_ptr<Rod> rod, scsi::RodToken looks,
@@ -45,20 +59,33 @@ std::expected<RodPointer, scsi::SenseCode> TokenStore::find(const scsi::RodToken
   if (type != scsi::RodType::kPointInTimePersistent && type != scsi::RodType::kPointInTimeVulnerable) {
     return std::unexpected(codes::kUnsupportedTokenType);
   }
+  auto found = use(token, 0, now);
+  if (!found) return std::unexpected(found.error());
+  return std::move(found->rod);
+}
+
+std::expected<TokenStore::Found, scsi::SenseCode> TokenStore::find(const scsi::RodTokenKey& key,
+                                                                   Clock::time_point now) {
+  return use(key, scsi::kRodTokenKeyByte, now);
+}
+
+/// The token that has `part` at `at`.
+std::expected<TokenStore::Found, scsi::SenseCode> TokenStore::use(ByteView part, std::size_t at,
+                                                                  Clock::time_point now) {
   RodPointer ended;  // let go of without the lock
   const std::lock_guard lock(mutex_);
-  const auto entry = find_entry(token);
+  const auto entry = find_entry(part, at);
   if (entry == entries_.end()) return std::unexpected(codes::kTokenUnknown);
   ended = end_if_due(*entry, now);
   if (entry->rod == nullptr) return std::unexpected(entry->why_ended);
   entry->last_used = now;
-  return entry->rod;
+  return Found{entry->token, entry->rod};
 }
 
 void TokenStore::remove(const scsi::RodTokenBytes& token) {
   Entries removed;
   const std::lock_guard lock(mutex_);
-  const auto entry = find_entry(token);
+  const auto entry = find_entry(token, 0);
   if (entry != entries_.end()) removed.splice(removed.end(), entries_, entry);
 }
 
@@ -109,9 +136,10 @@ bool TokenStore::expired(Entry& entry, Clock::time_point now) {
 }
 
 /// Takes the same time whatever a guess has right.
-TokenStore::Entries::iterator TokenStore::find_entry(const scsi::RodTokenBytes& token) {
-  return std::ranges::find_if(
-      entries_, [&](const Entry& entry) { return CRYPTO_memcmp(entry.token.data(), token.data(), token.size()) == 0; });
+TokenStore::Entries::iterator TokenStore::find_entry(ByteView part, std::size_t at) {
+  return std::ranges::find_if(entries_, [&](const Entry& entry) {
+    return CRYPTO_memcmp(entry.token.data() + at, part.data(), part.size()) == 0;
+  });
 }
 
 }  // namespace peerlane::target

@@ -19,11 +19,13 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "block/device.h"
 #include "iscsi/random.h"
 #include "scsi/copy_results.h"
 #include "scsi/rod_token.h"
 #include "scsi/sense.h"
+#include "scsi/token_read.h"
 #include "target/change_watch.h"
 
 namespace peerlane::target {
@@ -45,9 +47,15 @@ struct Rod {
 
   /// Why it is of no use any more, whatever the time; nothing if it is.
   std::optional<scsi::SenseCode> ended() const;
+
+  /// Where the bytes from `offset` (less than `bytes`) on lie in the unit, as far as one range goes.
+  ByteRange place(std::uint64_t offset) const;
 };
 
 using RodPointer = std::shared_ptr<const Rod>;
+
+/// Why a token of another target is of no use, if that is what an error of its disk says (PeerUnits::find_token()).
+std::optional<scsi::SenseCode> token_end(const Error& error);
 
 class TokenStore {
  public:
@@ -65,6 +73,13 @@ class TokenStore {
   /// What a token stands for. It is in use, and does not expire, as long as somebody holds the pointer. Errors, with
   /// ILLEGAL REQUEST: UNSUPPORTED TOKEN TYPE, INVALID TOKEN LENGTH, TOKEN UNKNOWN, TOKEN EXPIRED, TOKEN REVOKED.
   std::expected<RodPointer, scsi::SenseCode> find(const scsi::RodTokenBytes& token, Clock::time_point now);
+
+  /// The same by the key of the token, of which it is told the rest.
+  struct Found {
+    scsi::RodTokenBytes token{};
+    RodPointer rod;
+  };
+  std::expected<Found, scsi::SenseCode> find(const scsi::RodTokenKey& key, Clock::time_point now);
 
   /// DEL_TKN. Who holds what it stands for goes on.
   void remove(const scsi::RodTokenBytes& token);
@@ -85,9 +100,10 @@ class TokenStore {
   };
   using Entries = std::list<Entry>;
 
+  std::expected<Found, scsi::SenseCode> use(ByteView part, std::size_t at, Clock::time_point now);
   static bool expired(Entry& entry, Clock::time_point now);
   static RodPointer end_if_due(Entry& entry, Clock::time_point now);
-  Entries::iterator find_entry(const scsi::RodTokenBytes& token);
+  Entries::iterator find_entry(ByteView part, std::size_t at);
   std::vector<RodPointer> take_ended(Clock::time_point now);
 
   std::mutex mutex_;

@@ -74,6 +74,33 @@ TEST_F(TokenStoreTest, IsFoundByAllOfItsBytesOnly) {
   expect_refused(other, codes::kInvalidTokenLength);
 }
 
+TEST_F(TokenStoreTest, IsFoundByItsKey) {
+  add(rod({{8192, 4096}}));
+  const auto token = add(rod({{0, 4096}}));
+  auto key = scsi::token_key(token);
+  {
+    const auto found = store.find(key, now);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->token, token);
+    EXPECT_EQ(found->rod->ranges, (std::vector<ByteRange>{{0, 4096}}));
+  }
+  key.back() ^= 1;
+  EXPECT_FALSE(store.find(key, now));
+  key.back() ^= 1;
+  now += 31s;
+  const auto late = store.find(key, now);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(static_cast<unsigned>(late.error()), static_cast<unsigned>(codes::kTokenExpired));
+}
+
+TEST_F(TokenStoreTest, TellsWhereItsBytesLie) {
+  const auto made = rod({{65536, 4096}, {0, 512}, {8192, 1024}});
+  EXPECT_EQ(made->place(0), (ByteRange{65536, 4096}));
+  EXPECT_EQ(made->place(4095), (ByteRange{65536 + 4095, 1}));
+  EXPECT_EQ(made->place(4096), (ByteRange{0, 512}));
+  EXPECT_EQ(made->place(4096 + 512 + 1000), (ByteRange{8192 + 1000, 24}));
+}
+
 TEST_F(TokenStoreTest, NoTwoAreAlike) {
   std::set<std::vector<std::uint8_t>> tails;
   for (std::size_t i = 0; i < limits::kInitiatorTokens; ++i) {

@@ -1,5 +1,6 @@
 #include "transport/send_queue.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -99,11 +100,14 @@ void SendQueue::push_copy(const Pdu& pdu, ByteView data) {
 
 void SendQueue::fill(Entry& entry, const Pdu& pdu, ByteView data) {
   std::memcpy(entry.head.data(), pdu.bhs.data(), pdu.bhs.size());
-  entry.head_size = iscsi::kBhsBytes;
+  assert(pdu.ahs.size() <= kMostAhsBytes);
+  std::ranges::copy(pdu.ahs, entry.head.begin() + iscsi::kBhsBytes);
+  std::size_t size = iscsi::kBhsBytes + pdu.ahs.size();
   if (header_digest_) {
-    put_digest(entry.head.data() + iscsi::kBhsBytes, crc32c(pdu.bhs));
-    entry.head_size = iscsi::kBhsBytes + iscsi::kDigestBytes;
+    put_digest(entry.head.data() + size, crc32c(ByteView(entry.head).first(size)));
+    size += iscsi::kDigestBytes;
   }
+  entry.head_size = static_cast<std::uint8_t>(size);
   const std::size_t padding = iscsi::padded(data.size()) - data.size();
   std::memset(entry.tail.data(), 0, padding);
   entry.tail_size = static_cast<std::uint8_t>(padding);

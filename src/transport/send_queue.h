@@ -44,10 +44,13 @@ class SendQueue final : private io::Deferred {
     data_digest_ = data;
   }
 
-  /// A PDU to be filled in: the 48 bytes of its BHS, DataSegmentLength included.
+  /// A PDU to be filled in: the 48 bytes of its BHS, DataSegmentLength and TotalAHSLength included, and what
+  /// TotalAHSLength says, at most kMostAhsBytes, borrowed until it is queued.
   struct Pdu {
     std::array<std::uint8_t, iscsi::kBhsBytes> bhs;
+    ByteView ahs = {};
   };
+  static constexpr std::size_t kMostAhsBytes = 20;  // an Extended CDB AHS for a CDB of 32 bytes
 
   template <typename P>
   static Pdu encoded(const P& pdu) {
@@ -82,7 +85,7 @@ class SendQueue final : private io::Deferred {
  private:
   struct Entry {
     Entry* next = nullptr;
-    std::array<std::uint8_t, iscsi::kBhsBytes + iscsi::kDigestBytes> head;
+    std::array<std::uint8_t, iscsi::kBhsBytes + kMostAhsBytes + iscsi::kDigestBytes> head;
     std::array<std::uint8_t, 3 + iscsi::kDigestBytes> tail;  // padding, data digest
     std::uint8_t head_size = 0;
     std::uint8_t tail_size = 0;

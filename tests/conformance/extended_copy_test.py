@@ -2,7 +2,6 @@
 """EXTENDED COPY between logical units: the data, and who may not ask for what."""
 
 import os
-import pathlib
 import struct
 import time
 import unittest
@@ -19,20 +18,8 @@ ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
 SIZE = 4096  # blocks of each disk
 ABORT_TASK, LOGICAL_UNIT_RESET, COMPLETE = 1, 5, 0
 
-# Copies of which pieces of 1 MiB, eight at a time, take half a second.
-SLOW = """
-[service]
-threads = {threads}
-[[portal]]
-listen = "127.0.0.1:0"
-[[target]]
-[[target.lun]]
-disk = "ram:64M"
-[target.lun.delay]
-read_us = 500000
-[[target.lun]]
-disk = "ram:64M"
-"""
+# A disk of which each request of a copy takes half a second.
+SLOW = ("ram:64M", "delay = { read_us = 500000 }")
 
 
 class ExtendedCopyTest(unittest.TestCase):
@@ -150,11 +137,7 @@ class EndTest(unittest.TestCase):
     """Copies that are ended before their time."""
 
     def setUp(self):
-        directory = environment.scratch()
-        self.addCleanup(directory.cleanup)
-        config = pathlib.Path(directory.name) / "peerlane.toml"
-        config.write_text(SLOW.format(threads=environment.threads()), encoding="utf-8")
-        self.server = Server(config=config, luns=2).start()
+        self.server = Server(SLOW, "ram:64M").start()
         self.addCleanup(self.server.kill)
         self.session = connect(self.server, initiator=ALICE)
         for lun in range(2):
@@ -200,6 +183,13 @@ class EndTest(unittest.TestCase):
         self.assertEqual((CHECK, (ILLEGAL_REQUEST, 0x0016)), (refused.status, sense_of(refused)))
         self.assertEqual(0, self.session.wait(first, environment.seconds(30)).status)
         self.assertEqual(32, self.copied())
+
+    def test_the_lowest_priority_has_one_request_at_a_time(self):
+        parameters = lid1(self.units, [blocks_to_blocks(0, 1, 2048, 0, 0)], priority=7)
+        started = time.monotonic()
+        self.assertEqual(0, self.session.execute(struct.pack(">BB8xIxx", 0x83, 0, len(parameters)),
+                                                 data=parameters).status)
+        self.assertGreater(time.monotonic() - started, 4 * 0.5)
 
     def begin_in_background(self):
         parameters = lid4(self.units, [self.segment], 0x10001, immediate=True)

@@ -6,7 +6,7 @@ import struct
 import unittest
 
 import pdu as wire
-from initiator import Closed, Connection, Rejected, Session, TimedOut, connect
+from initiator import Closed, Rejected, TimedOut, connect
 from pdu import Pdu
 from server import Server
 
@@ -558,14 +558,9 @@ class NonsenseTest(FullFeatureTest):
         session = self.session()
         for service_action, status in ((0x0009, 0), (0x7777, 2)):  # READ(32) of no blocks; none
             cdb = bytes([0x7F]) + bytes(6) + bytes([0x18]) + struct.pack(">H", service_action) + bytes(22)
-            extra = cdb[16:]
-            ahs = struct.pack(">HBB", len(extra) + 1, 1, 0) + extra
-            itt = session.new_itt()
-            session.connection.send(wire.scsi_command(cdb, itt, session.take_cmd_sn(), session.exp_stat_sn, read=True,
-                                                      length=512, ahs=ahs))
-            answer = session.connection.receive(5)
-            self.assertEqual((wire.SCSI_RESPONSE, itt, status), (answer.opcode, answer.itt, answer.u8(3)))
-        self.assertEqual(ILLEGAL_REQUEST, answer.data[4] & 0xF)
+            result = session.execute(cdb, read_length=512)
+            self.assertEqual(status, result.status)
+        self.assertEqual(ILLEGAL_REQUEST, result.sense_key)
 
     def test_extended_cdb_without_its_end(self):
         session = self.session()

@@ -5,7 +5,7 @@ import struct
 import unittest
 
 import pdu as wire
-from initiator import Closed, Connection, Session, TimedOut, connect
+from initiator import Closed, TimedOut, connect
 from server import Server
 
 ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET = 1, 2, 3, 4

@@ -21,7 +21,7 @@ ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
 SIZE = 4096  # blocks of each disk
 LOGICAL_UNIT_RESET = 5
 IN_BLOCKS = 0xF1
-UNKNOWN, REVOKED, EXPIRED, UNSUPPORTED, BAD_LENGTH = 0x2304, 0x2306, 0x2307, 0x2301, 0x230A
+REMOTE, UNKNOWN, REVOKED, EXPIRED, UNSUPPORTED, BAD_LENGTH = 0x2302, 0x2304, 0x2306, 0x2307, 0x2301, 0x230A
 
 
 class TokenTest(unittest.TestCase):
@@ -187,12 +187,47 @@ class TokenTest(unittest.TestCase):
         self.assertIsNone(token_information(self.log_in(BOB), 5))
         self.assertIsNotNone(token_information(self.alice, 5).token)
 
-    def test_a_token_of_another_target_is_unknown(self):
+    def test_a_token_of_another_target_is_of_no_use_without_peers(self):
         with Server(f"ram:{SIZE * BLOCK}", options=("--target-name", "iqn.2026-11.test:elsewhere")) as other:
             session = connect(other, initiator=ALICE)
             session.execute(bytes(6))
             foreign = self.populate([(0, 8)], session=session)
-        self.refused(self.use(foreign, [(0, 8)]), ILLEGAL_REQUEST, UNKNOWN)
+        self.refused(self.use(foreign, [(0, 8)]), ILLEGAL_REQUEST, REMOTE)
+
+    def read_by_token(self, token, offset, count, session=None, lun=0, room=None):
+        """READ USING TOKEN, as copy managers of other targets send it."""
+        cdb = struct.pack(">B6xBHHI", 0x7F, 0x18, 0x8800, count, offset) + token[256:272]
+        return (session or self.alice).execute(cdb, lun=lun, read_length=count * BLOCK if room is None else room)
+
+    def report_token(self, token, lun=0):
+        cdb = struct.pack(">B6xBHH4x", 0x7F, 0x18, 0x8801, 512) + token[256:272]
+        return self.alice.execute(cdb, lun=lun, read_length=512)
+
+    def test_other_copy_managers_read_by_it(self):
+        token = self.populate([(10, 100), (500, 7)])
+        data = self.data[10 * BLOCK:110 * BLOCK] + self.data[500 * BLOCK:507 * BLOCK]
+        self.assertEqual(data, self.read_by_token(token, 0, 107).data)
+        self.assertEqual(data[95 * BLOCK:105 * BLOCK], self.read_by_token(token, 95, 10).data)
+        self.assertEqual(0, self.read_by_token(token, 107, 0).status)
+        self.assertEqual(data[:3 * BLOCK], self.read_by_token(token, 0, 107, room=3 * BLOCK).data)
+        self.assertEqual(token, self.report_token(token).data)
+
+    def test_what_they_ask_for_is_checked(self):
+        token = self.populate([(10, 100)])
+        for offset, count in ((0, 101), (100, 1), (101, 0), (0xFFFFFFFF, 0xFFFF)):
+            self.assertEqual((CHECK, ILLEGAL_REQUEST), (lambda result: (result.status, result.sense_key))(
+                self.read_by_token(token, offset, count)))
+        for guess in (bytes(512), token[:270] + bytes(242)):
+            self.refused(self.read_by_token(guess, 0, 1), ILLEGAL_REQUEST, UNKNOWN)
+            self.refused(self.report_token(guess), ILLEGAL_REQUEST, UNKNOWN)
+        # At another disk than that of the token.
+        self.refused(self.read_by_token(token, 0, 1, lun=1), ILLEGAL_REQUEST, UNKNOWN)
+        self.refused(self.report_token(token, lun=1), ILLEGAL_REQUEST, UNKNOWN)
+        bob = self.log_in(BOB)
+        self.assertEqual(0, self.read_by_token(token, 0, 1, session=bob).status)
+        pr.reserve_out(self.alice, pr.REGISTER, action_key=1)
+        pr.reserve_out(self.alice, pr.RESERVE, key=1, kind=pr.EXCLUSIVE_ACCESS)
+        self.assertEqual(pr.CONFLICT, self.read_by_token(token, 0, 1, session=bob).status)
 
 
 class SnapshotTest(TokenTest):
@@ -268,27 +303,10 @@ class SnapshotTest(TokenTest):
 class BackgroundTest(TokenTest):
     """IMMED: the status comes first."""
 
-    disks = ()
-    CONFIG = """
-[service]
-threads = {threads}
-[[portal]]
-listen = "127.0.0.1:0"
-[[target]]
-[[target.lun]]
-disk = "ram:64M"
-[target.lun.delay]
-read_us = 500000
-[[target.lun]]
-disk = "ram:64M"
-"""
+    disks = (("ram:64M", "delay = { read_us = 500000 }"), "ram:64M")
 
     def setUp(self):
-        directory = environment.scratch()
-        self.addCleanup(directory.cleanup)
-        config = pathlib.Path(directory.name) / "peerlane.toml"
-        config.write_text(self.CONFIG.format(threads=environment.threads()), encoding="utf-8")
-        self.server = Server(config=config, luns=2).start()
+        self.server = Server(*self.disks).start()
         self.addCleanup(self.server.kill)
         self.next = 100
         self.alice = connect(self.server, initiator=ALICE)

@@ -6,15 +6,19 @@ import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import time
 import unittest
 
 import environment
 import extended_copy as xcopy
+import reservations as pr
 from initiator import Connection, Session
 from netns import Hosts
 from server import Server
+from tokens import (DONE_PARTLY_USED, DONE_RESIDUAL, populate_token, token_information, write_list,
+                    write_using_token)
 
 ALICE, BOB = "iqn.2026-11.test:alice", "iqn.2026-11.test:bob"
 A, B = "iqn.2026-11.test:a", "iqn.2026-11.test:b"
@@ -23,8 +27,9 @@ BLOCK = xcopy.BLOCK
 MIB = 1 << 20
 PIECE = 64 << 10  # what one request of a copy is a multiple of
 BLOCKS = 64 * MIB // BLOCK
-COPY_ABORTED = 0x0A
+COPY_ABORTED, ILLEGAL_REQUEST = 0x0A, 5
 FAILURE, NOT_REACHABLE, WRITE_PROTECTED = 0x0D01, 0x0D02, 0x2700
+REMOTE_TOKENS, TOKEN_UNKNOWN, TOKEN_REVOKED = 0x2302, 0x2304, 0x2306
 ABORT_TASK, COMPLETE = 1, 0
 DONE, FAILED = 1, 2
 
@@ -38,7 +43,7 @@ allow_anonymous = true
 """
 PORTAL = """
 [[portal]]
-listen = "{}:3260"
+listen = "{}"
 """
 TARGET = """
 [[target]]
@@ -62,13 +67,21 @@ account = {{ name = "a", secret = "{secret}" }}
 """
 
 
+def portal(address):
+    """As configurations and URLs have it, at the port where all listen here."""
+    return f"[{address}]:3260" if ":" in address else f"{address}:3260"
+
+
 @unittest.skipIf(Hosts.missing(), Hosts.missing())
-class PeersTest(unittest.TestCase):
+class ThreeHosts(unittest.TestCase):
+    # The networks that join them; of two hosts the first one has 1 behind it, the other one 2.
+    CLIENT_A, A_B, CLIENT_B = "10.99.1.", "10.99.2.", "10.99.3."
+
     def setUp(self):
         self.hosts = self.enterContext(Hosts("client", "a", "b"))
-        self.hosts.join("client", "a", "10.99.1")
-        self.hosts.join("a", "b", "10.99.2")
-        self.hosts.join("client", "b", "10.99.3")
+        self.hosts.join("client", "a", self.CLIENT_A)
+        self.hosts.join("a", "b", self.A_B)
+        self.hosts.join("client", "b", self.CLIENT_B)
         self.directory = pathlib.Path(self.enterContext(environment.scratch()))
         self.running = []
         self.addCleanup(self.kill_all)
@@ -91,12 +104,19 @@ class PeersTest(unittest.TestCase):
         return server
 
     def serve_b(self, disks=("ram:64M", "ram:1M"), name=B):
-        text = PORTAL.format("10.99.2.2") + PORTAL.format("10.99.3.2") + TARGET.format(name) + CHAP.format(SECRET)
+        text = "".join(PORTAL.format(portal(network + "2")) for network in (self.A_B, self.CLIENT_B))
+        text += TARGET.format(name) + CHAP.format(SECRET)
         return self.serve("b", name, text + "".join(map(LUN.format, disks)), 2 * len(disks))
 
-    def serve_a(self, portal="10.99.2.2", secret=SECRET, more="", target=B):
-        text = PORTAL.format("10.99.1.2") + TARGET.format(A) + LUN.format("ram:64M") + LUN.format("ram:64M")
-        return self.serve("a", A, text + PEER.format(target=target, portal=portal, secret=secret, more=more), 2)
+    def serve_a(self, secret=SECRET, more="", target=B):
+        text = PORTAL.format(portal(self.CLIENT_A + "2")) + TARGET.format(A) + LUN.format("ram:64M") * 2
+        peer = PEER.format(target=target, portal=portal(self.A_B + "2"), secret=secret, more=more)
+        return self.serve("a", A, text + peer, 2)
+
+    def serve_alone(self):
+        """A, which knows no peers."""
+        text = PORTAL.format(portal(self.CLIENT_A + "2")) + TARGET.format(A) + LUN.format("ram:1M") * 2
+        return self.serve("a", A, text, 2)
 
     def stop(self, *servers):
         for server in servers:
@@ -113,10 +133,10 @@ class PeersTest(unittest.TestCase):
         return session
 
     def at_a(self, server, name=ALICE):
-        return self.log_in(server, "10.99.1.2", name)
+        return self.log_in(server, self.CLIENT_A + "2", name)
 
     def at_b(self):
-        return self.log_in(self.b, "10.99.3.2", chap=("a", SECRET))
+        return self.log_in(self.b, self.CLIENT_B + "2", chap=("a", SECRET))
 
     def fill(self, session, lun=0, mebibytes=64):
         """Writes random data; the data."""
@@ -149,14 +169,32 @@ class PeersTest(unittest.TestCase):
         parameters = self.parameters(source, destination, blocks)
         return session.execute(xcopy.extended_copy(parameters), data=parameters)
 
-    def refused(self, result, code):
-        self.assertEqual((2, COPY_ABORTED, code), (result.status, result.sense_key, result.asc << 8 | result.ascq))
+    def refused(self, result, code, key=COPY_ABORTED):
+        self.assertEqual((2, key, code), (result.status, result.sense_key, result.asc << 8 | result.ascq))
 
     def logins_at_b(self):
         return len(re.findall(r"session .* began", self.b.log()))
 
-    # --- Tests -------------------------------------------------------------------------------------------------------
+    def copy_with_peerlane(self):
+        """The command, which has A do it."""
+        data = self.fill(self.at_b())
+        a = self.serve_a()
+        session = self.at_a(a)
+        before = self.hosts.bytes("client")
+        places = ((self.CLIENT_B, B), (self.CLIENT_A, A))
+        urls = [f"iscsi://{portal(network + '2')}/{name}/0" for network, name in places]
+        done = subprocess.run([*self.hosts.wrapper("client"), environment.peerlane(), "copy", *urls],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=environment.seconds(60),
+                              env={**os.environ, "PEERLANE_CHAP_USER": "a", "PEERLANE_CHAP_SECRET": SECRET})
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn(f"third-party copy from the target {B} to {A} by EXTENDED COPY", done.stdout)
+        self.assertLess(self.hosts.bytes("client") - before, 512 << 10)
+        self.assertEqual(data, self.content(session))
+        self.stop(a, self.b)
 
+
+class PeersTest(ThreeHosts):
     def test_the_client_carries_commands_only(self):
         data = self.fill(self.at_b())
         source = self.b_unit()
@@ -173,20 +211,7 @@ class PeersTest(unittest.TestCase):
         self.stop(a, self.b)
 
     def test_peerlane_copy_has_the_targets_do_it(self):
-        data = self.fill(self.at_b())
-        a = self.serve_a()
-        session = self.at_a(a)
-        before = self.hosts.bytes("client")
-        command = [*self.hosts.wrapper("client"), environment.peerlane(), "copy", f"iscsi://10.99.3.2/{B}/0",
-                   f"iscsi://10.99.1.2/{A}/0"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                              timeout=environment.seconds(60),
-                              env={**os.environ, "PEERLANE_CHAP_USER": "a", "PEERLANE_CHAP_SECRET": SECRET})
-        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
-        self.assertIn("third-party copy", done.stdout)
-        self.assertLess(self.hosts.bytes("client") - before, 512 << 10)
-        self.assertEqual(data, self.content(session))
-        self.stop(a, self.b)
+        self.copy_with_peerlane()
 
     def test_by_address_and_lun(self):
         data = self.fill(self.at_b(), lun=1, mebibytes=1)
@@ -371,13 +396,119 @@ class PeersTest(unittest.TestCase):
 
     def test_a_service_without_peers(self):
         source = self.b_unit()
-        text = PORTAL.format("10.99.1.2") + TARGET.format(A) + LUN.format("ram:1M") + LUN.format("ram:1M")
-        a = self.serve("a", A, text, 2)
+        a = self.serve_alone()
         session = self.at_a(a)
         before = self.logins_at_b()
         for unit in (source, xcopy.ipv4("10.99.2.2", 3260, 0)):
             self.refused(self.copy(session, unit, self.a_unit(session), 1), NOT_REACHABLE)
         self.assertEqual(before, self.logins_at_b())
+        self.stop(a, self.b)
+
+    # --- Tokens that B has made, used at A ---------------------------------------------------------------------------
+
+    def token_of_b(self, session, ranges, lun=0):
+        self.assertEqual(0, populate_token(session, 77, ranges, lun=lun).status)
+        return token_information(session, 77, lun=lun).token
+
+    def test_a_token_of_another_target(self):
+        b_session = self.at_b()
+        data = self.fill(b_session)
+        a = self.serve_a()
+        session = self.at_a(a)
+        before = self.hosts.bytes("client")
+        token = self.token_of_b(b_session, [(BLOCKS // 2, BLOCKS // 2), (0, BLOCKS // 2)])
+        self.assertEqual(0, write_using_token(session, 5, token, [(100, 50), (0, 100), (150, BLOCKS - 150)]).status)
+        information = token_information(session, 5)
+        self.assertEqual((DONE, BLOCKS), (information.status, information.count))
+        self.assertLess(self.hosts.bytes("client") - before, 64 << 10)
+        halves = data[len(data) // 2:] + data[:len(data) // 2]
+        expected = halves[50 * BLOCK:150 * BLOCK] + halves[:50 * BLOCK] + halves[150 * BLOCK:]
+        self.assertEqual(expected, self.content(session))
+        self.assertNotIn(token[256:].hex(), a.log() + self.b.log())
+        # A part of it, and more than it has.
+        self.assertEqual(0, write_using_token(session, 6, token, [(0, 8)], offset=3).status)
+        self.assertEqual(DONE_PARTLY_USED, token_information(session, 6).status)
+        self.assertEqual(halves[3 * BLOCK:11 * BLOCK], session.read(0, 8))
+        self.assertEqual(0, write_using_token(session, 7, token, [(0, 8)], offset=BLOCKS - 2).status)
+        information = token_information(session, 7)
+        self.assertEqual((DONE_RESIDUAL, 2), (information.status, information.count))
+        self.refused(write_using_token(session, 8, token, [(0, 8)], offset=BLOCKS), 0x2600, ILLEGAL_REQUEST)
+        self.stop(a, self.b)
+
+    def test_a_token_of_another_target_whose_data_have_changed(self):
+        b_session = self.at_b()
+        data = self.fill(b_session, mebibytes=32)
+        a = self.serve_a()
+        session = self.at_a(a)
+        blocks = 32 * MIB // BLOCK
+        token = self.token_of_b(b_session, [(0, blocks)])
+        self.hosts.slow("b", "a", "150mbit")
+        task = session.start(struct.pack(">BB4xIIxx", 0x83, 0x11, 9, 552),
+                             data=write_list(token, [(0, blocks)]))
+        time.sleep(1)
+        b_session.write(blocks - 1, bytes(BLOCK))
+        self.refused(session.wait(task, environment.seconds(20)), TOKEN_REVOKED)
+        information = token_information(session, 9)
+        self.assertEqual(FAILED, information.status)
+        self.assertTrue(0 <= information.count < blocks, information.count)
+        there = information.count * BLOCK
+        self.assertEqual(data[:there], self.content(session, mebibytes=32)[:there])
+        self.refused(write_using_token(session, 10, token, [(8192, 1)]), TOKEN_REVOKED, ILLEGAL_REQUEST)
+        self.stop(a, self.b)
+
+    def test_tokens_of_other_targets_that_are_refused(self):
+        b_session = self.at_b()
+        data = self.fill(b_session, mebibytes=1)
+        token = self.token_of_b(b_session, [(0, 64)])
+        a = self.serve_alone()
+        session = self.at_a(a)
+        self.refused(write_using_token(session, 1, token, [(0, 1)]), REMOTE_TOKENS, ILLEGAL_REQUEST)
+        a.stop()
+        a = self.serve_a(more=f'initiators = ["{ALICE}"]')
+        session, bob = self.at_a(a), self.at_a(a, BOB)
+        self.refused(write_using_token(bob, 1, token, [(0, 1)]), NOT_REACHABLE)
+        # Each bit counts, whether A looks at it or not.
+        for at in (8, 18, 52, 120, 160, 256, 271, 272, 511):
+            guess = bytearray(token)
+            guess[at] ^= 1
+            result = write_using_token(session, 1, bytes(guess), [(0, 1)])
+            self.assertIn((result.status, result.sense_key, result.asc << 8 | result.ascq),
+                          ((2, ILLEGAL_REQUEST, TOKEN_UNKNOWN), (2, COPY_ABORTED, NOT_REACHABLE)), at)
+        self.assertFalse(any(self.content(session, mebibytes=1)))
+        # Somebody else reserves the disk at B.
+        carol = self.log_in(self.b, "10.99.3.2", name="iqn.2026-11.test:carol", chap=("a", SECRET))
+        pr.reserve_out(carol, pr.REGISTER, action_key=1)
+        pr.reserve_out(carol, pr.RESERVE, key=1, kind=pr.EXCLUSIVE_ACCESS)
+        self.refused(write_using_token(session, 1, token, [(0, 1)]), NOT_REACHABLE)
+        pr.reserve_out(carol, pr.RELEASE, key=1, kind=pr.EXCLUSIVE_ACCESS)
+        self.assertEqual(0, write_using_token(session, 1, token, [(0, 64)]).status)
+        self.assertEqual(data[:64 * BLOCK], session.read(0, 64))
+        self.b.stop()
+        self.refused(write_using_token(session, 1, token, [(0, 1)]), NOT_REACHABLE)
+        self.stop(a)
+
+
+class PeersOverIpv6Test(ThreeHosts):
+    CLIENT_A, A_B, CLIENT_B = "fd00:99:1::", "fd00:99:2::", "fd00:99:3::"
+
+    def test_peerlane_copy_has_the_targets_do_it(self):
+        self.copy_with_peerlane()
+
+    def test_by_address_and_lun(self):
+        data = self.fill(self.at_b(), lun=1, mebibytes=1)
+        a = self.serve_a()
+        session = self.at_a(a)
+        destination = self.a_unit(session)
+
+        def copy(source):
+            parameters = xcopy.lid1([destination, source], self.segments(MIB // BLOCK, 1, 0), identifier=1, usage=0)
+            return session.execute(xcopy.extended_copy(parameters), data=parameters)
+
+        self.assertEqual(0, copy(xcopy.ipv6(self.A_B + "2", 3260, 1)).status)
+        self.assertEqual(data, self.content(session, mebibytes=1))
+        # Not listed: B's other address, another port.
+        self.refused(copy(xcopy.ipv6(self.CLIENT_B + "2", 3260, 1)), NOT_REACHABLE)
+        self.refused(copy(xcopy.ipv6(self.A_B + "2", 3261, 1)), NOT_REACHABLE)
         self.stop(a, self.b)
 
 

@@ -8,12 +8,14 @@ import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
 import environment
 import server
 import tools
+from initiator import connect
 from proxy import Proxy
 from server import Server
 from tgt import Tgt
@@ -21,19 +23,8 @@ from tgt import Tgt
 MIB = 1 << 20
 INTERRUPTED = 4
 
-# A disk that takes seconds to copy: 64 MiB at 8 MiB/s.
-SLOW = """
-[service]
-threads = {threads}
-[[portal]]
-listen = "127.0.0.1:0"
-[[target]]
-[[target.lun]]
-disk = "{source}"
-bandwidth = "8M"
-[[target.lun]]
-disk = "ram:64M"
-"""
+# Memory disks, of which a file system can set nothing aside; to copy one takes two seconds.
+CHANGING = ("ram:8M", ("ram:8M", 'bandwidth = "4M"'))
 
 
 class ThirdPartyTest(unittest.TestCase):
@@ -90,13 +81,32 @@ class OneTargetTest(ThirdPartyTest):
         target = self.serve(self.image("source", 4 * MIB), "ram:4M")
         route = self.explained(*target.urls)
         self.assertEqual("third-party copy", route["way"])
-        self.assertEqual(f"within the target {target.target}, which runs host memory", route["through"])
-        self.assertTrue([reason for reason in route["there"] if re.match("not peer-to-peer: .", reason)], route)
+        self.assertEqual(f"within the target {target.target} by tokens, which runs host memory", route["through"])
+        self.assertTrue([reason for reason in route["there"] if re.match("not (.+, )?peer-to-peer: .", reason)], route)
         text = self.copy(*target.urls, "--explain").stdout
         self.assertRegex(text, r"third-party copy 4 MiB in 1 extent, within the target iqn")
-        self.assertRegex(text, r"    there not clone: ")
+        self.assertRegex(text, r"    there not clone, server-side copy, NVMe Copy, peer-to-peer: ")
         self.assertRegex(self.copy(*target.urls).stdout,
-                         r"4 MiB by third-party copy within the target \S+, which ran host memory; 0 bytes through")
+                         r"4 MiB by third-party copy within the target \S+ by tokens, which ran host memory; "
+                         r"0 bytes through")
+
+    def test_tokens_can_be_done_without(self):
+        source, destination = self.image("source", 4 * MIB), self.image("destination", 4 * MIB)
+        target = self.serve(source, destination)
+        for urls in ((target.urls[0] + "?tokens=no", target.urls[1]), (target.urls[0], target.urls[1] + "?tokens=no")):
+            route = self.explained(*urls)
+            self.assertEqual(f"within the target {target.target} by EXTENDED COPY, which runs host memory",
+                             route["through"])
+            self.assertIn("not tokens: they are not wanted", route["there"])
+        self.assertEqual(4 * MIB, self.copied(*urls)["bytes_by_way"]["third-party copy"])
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
+
+    @unittest.skipUnless(environment.has_ipv6(), "no IPv6 here")
+    def test_over_ipv6(self):
+        source, destination = self.image("source", 4 * MIB), self.image("destination", 4 * MIB)
+        target = self.serve(source, destination, listen=("[::1]:0",))
+        self.assertEqual(4 * MIB, self.copied(*target.urls)["bytes_by_way"]["third-party copy"])
+        self.assertEqual(source.read_bytes(), destination.read_bytes())
 
     def test_ranges_land_where_they_are_to_and_nowhere_else(self):
         source, destination = self.image("source", 4 * MIB), self.image("destination", 4 * MIB)
@@ -151,7 +161,7 @@ block_size = 4096
         source, destination = self.image("place/source", 16 * MIB), self.image("place/destination", 16 * MIB)
         target = self.serve(source, destination)
         through = self.explained(*target.urls)["through"]
-        self.assertEqual(f"within the target {target.target}, which runs clone", through)
+        self.assertEqual(f"within the target {target.target} by tokens, which runs clone", through)
         told = self.copied(*target.urls)
         self.assertEqual({"bytes_by_way": {"clone": 16 * MIB}, "memory_bytes": 0, "carried_by": "clone"},
                          told["storage"])
@@ -169,10 +179,8 @@ block_size = 4096
 class SlowTargetTest(ThirdPartyTest):
     def setUp(self):
         super().setUp()
-        config = self.directory / "config.toml"
-        config.write_text(SLOW.format(threads=environment.threads(), source=self.image("source", 64 * MIB)),
-                          encoding="utf-8")
-        self.target = self.serve(config=config, luns=2)
+        # Seconds to copy: 64 MiB at 8 MiB/s.
+        self.target = self.serve((self.image("source", 64 * MIB), 'bandwidth = "8M"'), "ram:64M")
         process = subprocess.Popen([environment.peerlane(), "copy", *self.target.urls, "--progress", "json"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
@@ -196,6 +204,55 @@ class SlowTargetTest(ThirdPartyTest):
         first, again = (self.copied(self.target.urls[1], self.directory / name) for name in ("first", "again"))
         self.assertTrue(first["ok"] and again["ok"])
         self.assertEqual((self.directory / "first").read_bytes(), (self.directory / "again").read_bytes())
+
+
+class ChangingDiskTest(ThirdPartyTest):
+    """Somebody else writes to the first blocks of the source, after they have been copied."""
+
+    def setUp(self):
+        super().setUp()
+        self.target = self.serve(*CHANGING)
+        self.session = connect(self.target)
+        self.addCleanup(self.session.close)
+        self.data = os.urandom(8 * MIB)
+        self.session.test_unit_ready()
+        for at in range(0, len(self.data), MIB):
+            self.session.write(at // 512, self.data[at:at + MIB])
+
+    def copied_while(self, change, *arguments):
+        """Copies `arguments`; meanwhile, in a thread, change(over), with an event that is set after the copy."""
+        over = threading.Event()
+        changing = threading.Thread(target=change, args=(over,))
+        changing.start()
+        self.addCleanup(changing.join)
+        self.addCleanup(over.set)
+        told = self.copied(*self.target.urls, *arguments)
+        over.set()
+        changing.join()
+        self.copy(self.target.urls[1], self.directory / "result", *arguments)
+        return told, (self.directory / "result").read_bytes()
+
+    def test_what_is_copied_is_what_was_there_at_one_moment(self):
+        new = os.urandom(4096)
+
+        def write(_):
+            time.sleep(0.7)
+            self.session.write(0, new)
+
+        told, result = self.copied_while(write)
+        self.assertEqual(f"within the target {self.target.target} by tokens", told["through"].split(",")[0])
+        self.assertEqual(new + self.data[4096:], result)
+        self.assertEqual(8 * MIB, sum(told["storage"]["bytes_by_way"].values()))
+
+    def test_a_disk_that_is_written_all_the_time_is_copied_all_the_same(self):
+        def write(over):
+            while not over.wait(0.05):
+                self.session.write(0, os.urandom(4096))
+
+        told, result = self.copied_while(write, "--length", 2 * MIB)
+        self.assertRegex(told["through"], r"by tokens, then EXTENDED COPY \(WRITE USING TOKEN: .*23h/06h\)")
+        self.assertEqual(2 * MIB, told["bytes_by_way"]["third-party copy"])
+        self.assertEqual(self.data[4096:2 * MIB], result[4096:])
 
 
 class OtherTargetTest(ThirdPartyTest):

@@ -6,7 +6,6 @@ No limit here is a matter of speed: bench/beside_copies measures how much others
 
 import os
 import pathlib
-import struct
 import time
 import unittest
 
@@ -28,25 +27,6 @@ LONGEST_ABORT = 2  # seconds
 # Copies go from the first disk to the second, and inside the third; those that are aborted go from the fifth, which
 # takes its time, to the fourth.
 SOURCE, DESTINATION, INSIDE, OTHER, SLOW = range(5)
-CONFIGURATION = """
-[service]
-threads = {threads}
-[[portal]]
-listen = "127.0.0.1:0"
-[[target]]
-[[target.lun]]
-disk = "{directory}/source.img"
-[[target.lun]]
-disk = "{directory}/destination.img"
-[[target.lun]]
-disk = "ram:160M"
-[[target.lun]]
-disk = "ram:16M"
-[[target.lun]]
-disk = "ram:64M"
-[target.lun.delay]
-read_us = 500000
-"""
 
 
 class ManyCopiesTest(unittest.TestCase):
@@ -58,9 +38,8 @@ class ManyCopiesTest(unittest.TestCase):
         (self.directory / "source.img").write_bytes(self.data)
         with open(self.directory / "destination.img", "wb") as file:
             file.truncate(len(self.data) + 16 * MIB)
-        config = self.directory / "peerlane.toml"
-        config.write_text(CONFIGURATION.format(threads=environment.threads(), directory=directory.name))
-        self.server = Server(config=config, luns=5).start()
+        self.server = Server(self.directory / "source.img", self.directory / "destination.img", "ram:160M", "ram:16M",
+                             ("ram:64M", "delay = { read_us = 500000 }")).start()
         self.addCleanup(self.server.kill)
         self.session = connect(self.server, initiator="iqn.2026-11.test:third")
         for lun in range(5):

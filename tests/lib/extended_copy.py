@@ -43,6 +43,12 @@ def ipv4(address, port, lun, block=BLOCK, protocol=TCP):
                        block.to_bytes(3, "big"))
 
 
+def ipv6(address, port, lun, block=BLOCK, protocol=TCP):
+    """A CSCD descriptor EAh, with its extension, which takes a second place in the list."""
+    return struct.pack(">BBHQ16sB3s", 0xEA, 0, 0, lun << 48, socket.inet_pton(socket.AF_INET6, address), 0,
+                       block.to_bytes(3, "big")) + struct.pack(">B3xHH24x", 0xFF, port, protocol)
+
+
 def blocks_to_blocks(source, destination, count, source_lba, destination_lba):
     """A segment descriptor; source and destination are indices of CSCD descriptors."""
     return struct.pack(">BBHHHHHQQ", FULL_BLOCKS, 0x02, 0x18, source, destination, 0, count, source_lba,
@@ -70,13 +76,6 @@ def start_copy(session, parameters, lun=0, lid4_form=False):
 def abort_operation(session, identifier, lun=0):
     """COPY OPERATION ABORT; its Result."""
     return session.execute(struct.pack(">BBI10x", 0x83, 0x1C, identifier), lun=lun)
-
-
-def lid4(cscds, segments, identifier, immediate=False):
-    """The parameter list of LID4."""
-    targets, copies = b"".join(cscds), b"".join(segments)
-    return struct.pack(">BBH11xBBBHI18xHHH", 1, 0, 0x20, int(immediate), 0xFF, 0, 0x1C, identifier, len(targets),
-                       len(copies), 0) + targets + copies
 
 
 def extended_copy(parameters):

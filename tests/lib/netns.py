@@ -1,7 +1,7 @@
 """Hosts on this one: network namespaces that links join, for tests of who talks to whom.
 
     with Hosts("client", "a", "b") as hosts:
-        hosts.join("client", "a", "10.99.1")     # 10.99.1.1 and 10.99.1.2
+        hosts.join("client", "a", "10.99.1.")    # 10.99.1.1 and 10.99.1.2
         Server(..., wrapper=hosts.wrapper("a"))
         with hosts.inside("client"):             # this thread's new sockets are the client's
             session = connect(server)
@@ -70,12 +70,15 @@ class Hosts:
         return ip("-n", self.prefix + name, *arguments).stdout
 
     def join(self, one, other, network):
-        """A link between two hosts: they are `network`.1 and `network`.2 there."""
+        """A link between two hosts, whose addresses are `network` with 1 and 2 behind it: IPv4 ("10.99.1.") or IPv6
+        ("fd00:99::")."""
         self.links[one, other] = self.links[other, one] = interface = f"link{len(self.links) // 2}"
         ip("link", "add", interface, "netns", self.prefix + one, "type", "veth", "peer", "name", interface, "netns",
            self.prefix + other)
+        # Nobody else is there, and the address is to be good at once.
+        length, more = ("/64", ("nodad",)) if ":" in network else ("/24", ())
         for number, name in enumerate((one, other), 1):
-            self.ip(name, "address", "add", f"{network}.{number}/24", "dev", interface)
+            self.ip(name, "address", "add", f"{network}{number}{length}", "dev", interface, *more)
             self.ip(name, "link", "set", interface, "up")
 
     def cut(self, one, other):

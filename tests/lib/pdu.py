@@ -85,6 +85,9 @@ class Pdu:
 
 def scsi_command(cdb, itt, cmd_sn, exp_stat_sn, *, lun=0, read=False, write=False, length=0, data=b"", final=True,
                  attribute=1, immediate=False, ahs=b""):
+    rest = cdb[16:]
+    if rest:  # RFC 7143 §11.2.2.3
+        ahs += (struct.pack(">HBB", len(rest) + 1, 1, 0) + rest).ljust((len(rest) + 7) // 4 * 4, b"\0")
     pdu = Pdu(data=data, ahs=ahs)
     pdu.put8(0, SCSI_COMMAND | (0x40 if immediate else 0))
     pdu.put8(1, (0x80 if final else 0) | (0x40 if read else 0) | (0x20 if write else 0) | attribute)

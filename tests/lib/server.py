@@ -37,11 +37,26 @@ def parse_url(url):
     return match["v6"] or match["v4"], int(match["port"]), match["target"], int(match["lun"])
 
 
+def configuration(disks):
+    """A configuration file for disks of which each is a spec, or a spec and what else is to be said of it."""
+    text = f'[service]\nthreads = {environment.threads()}\n[[portal]]\nlisten = "127.0.0.1:0"\n[[target]]\n'
+    for disk in disks:
+        spec, options = disk if isinstance(disk, tuple) else (disk, "")
+        text += f'[[target.lun]]\ndisk = "{spec}"\n{options}\n'
+    file = pathlib.Path(STATE.name) / f"{next(STATE_NAMES)}.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
 class Server:
-    """One run of `peerlane serve`. Used as a context manager, or with start() and stop()."""
+    """One run of `peerlane serve`. Used as a context manager, or with start() and stop().
+
+    A disk is a spec, or a tuple of a spec and lines for its [[target.lun]] of the configuration."""
 
     def __init__(self, *disks, options=(), listen=("127.0.0.1:0",), config=None, env=None, luns=None, wrapper=()):
         self.arguments = [*wrapper, environment.peerlane(), "serve"]
+        if any(isinstance(disk, tuple) for disk in disks):
+            config, luns, disks = configuration(disks), len(disks), ()
         if config is not None:
             self.arguments += ["--config", str(config)]
         else:

@@ -54,7 +54,8 @@ class Copies:
     def went(self, result, **bytes_by_way):
         """Checks what a result says: bytes by way, and that no other way has any."""
         ways = {way: count for way, count in result["bytes_by_way"].items() if count != 0}
-        names = {"peer_to_peer": "peer-to-peer", "nvme_copy": "NVMe Copy", "host_memory": "host memory"}
+        names = {"peer_to_peer": "peer-to-peer", "server_side_copy": "server-side copy", "nvme_copy": "NVMe Copy",
+                 "host_memory": "host memory"}
         expected = {names.get(way, way): count for way, count in bytes_by_way.items()}
         self.test.assertEqual(expected, ways, result)
         self.test.assertEqual(bytes_by_way.get("host_memory", 0), result["memory_bytes"])

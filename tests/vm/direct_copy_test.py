@@ -10,6 +10,7 @@ import struct
 import unittest
 
 import environment
+import nfs_server
 import pci_lab
 from direct_copies import KIB, MIB, PEER_MEMORY_USER, PROBE, Copies, fill
 from pci_lab import PASS_THROUGH, ROOT, SHARED, TRANSLATE, Disk, Lab
@@ -71,8 +72,39 @@ class SwitchTest(DirectCopyTest):
     disks = (Disk("A", buffer=8, namespaces=(32,)), Disk("B", buffer=2, namespaces=(32,)),
              Disk("C", ROOT, namespaces=(32,)), Disk("D", namespaces=(32, 32), options=",mssrl=256,mcl=1024,msrc=7"),
              Disk("E", SHARED, buffer=8, namespaces=(32,)), Disk("F", SHARED, buffer=8, namespaces=(32,)),
-             Disk("G", namespaces=(32,), options=",logical_block_size=4096,physical_block_size=4096"))
+             Disk("G", namespaces=(32,), options=",logical_block_size=4096,physical_block_size=4096"),
+             # Protection information with guards of 16 and 64 bits; other metadata besides.
+             Disk("P", ROOT, namespaces=(32,), options=",ms=8,pi=1,mssrl=64,mcl=256,msrc=7"),
+             Disk("Q", ROOT, namespaces=(32,), options=",ms=16,pi=1,pif=2,mssrl=64,mcl=256,msrc=7"),
+             Disk("R", ROOT, namespaces=(32,), options=",ms=16,pi=1"))
     options = {"redirect": True}
+    # What is read of P and Q with the wrong protection information.
+    expected_in_kernel_log = (r"nvme\dn\d: I/O Cmd.* I/O Error [(]sct 0x2 / sc 0x8[24][)]",
+                              "protection error, dev nvme")
+
+    MOVED, CHANGED = 24 * MIB, 28 * MIB  # what is wrong on P and Q
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        # Of 16 bits the guard of zeroes is 0, and any other one is wrong. Reference tags are blocks.
+        cls.protect("P", cls.MOVED, lambda block: struct.pack(">HHI", 0, 0, block + 1))
+        cls.protect("P", cls.CHANGED, lambda block: struct.pack(">HHI", 1, 0, block))
+        cls.protect("Q", cls.CHANGED, lambda block: struct.pack(">QQ", 1, block))
+
+    @classmethod
+    def protect(cls, name, offset, information, size=32 * MIB):
+        """Writes zeroes to a disk, with protection information, which QEMU keeps behind all data."""
+        first = offset // 512
+        behind = b"".join(information(block) for block in range(first, first + MIB // 512))
+        metadata = len(information(0))
+        with open(pci_lab.image(cls.images, name), "ab") as file:
+            file.truncate(size)
+        with open(pci_lab.image(cls.images, name), "r+b") as file:
+            file.seek(offset)
+            file.write(bytes(MIB))
+            file.seek(size // (512 + metadata) * 512 + first * metadata)
+            file.write(behind)
 
     def test_over_the_bus(self):
         result = self.copies.run("A", "B", f"--length {SIZE}", "--only peer-to-peer")
@@ -269,12 +301,41 @@ class SwitchTest(DirectCopyTest):
         self.assertIn("Descriptor Format 2", self.copies.explain("D", "D/2")[2]["NVMe Copy"])
 
 
+    def test_nvme_copy_with_protection_information(self):
+        """The controller makes that of the destination. Linux checks it when it reads."""
+        for name, kind in (("P", "T10-DIF-TYPE1-CRC"), ("Q", "EXT-DIF-TYPE1-CRC64")):
+            path = self.guest.disk(name).path
+            self.assertEqual(kind, self.guest.run(f"cat /sys/block/{path.split('/')[-1]}/integrity/format").strip())
+            self.guest.run(f"dd if=/dev/urandom of={path} bs=1M count=4 oflag=direct")
+            self.guest.audit.mark()
+            result = self.copies.run(name, name, "--length 4M", "--destination-offset 9M")
+            self.copies.went(result, nvme_copy=4 * MIB)
+            self.assertEqual(4 * MIB // 512, self.guest.audit.copied()[name].blocks)
+            self.guest.run(f"""
+                echo 3 > /proc/sys/vm/drop_caches
+                for skip in 0 9; do dd if={path} of=/run/read-$skip bs=1M count=4 skip=$skip iflag=direct; done
+                cmp /run/read-0 /run/read-9; rm /run/read-0 /run/read-9""")
+        reason = self.copies.explain("R", "R", "--length 4M", "--destination-offset 16M")[2]["NVMe Copy"]
+        self.assertIn("16 bytes of metadata each, of which only 8 are protection information", reason)
+
+    def test_nvme_copy_checks_protection_information(self):
+        """Blocks that have come from elsewhere, and blocks whose data have changed: they are not copied as if they were
+        right, and Linux cannot read them either."""
+        for name, offset in (("P", self.MOVED), ("P", self.CHANGED), ("Q", self.CHANGED)):
+            options = f"--offset {offset} --length 1M --destination-offset 16M"
+            said = self.copies.refused(name, name, options)
+            self.assertRegex(said, rf"reading {self.guest.disk(name).path} at offset \d+: .*protection information")
+            said = self.copies.refused(name, name, options, "--only nvme-copy")
+            self.assertIn("the Copy command ended with NVMe status", said)
+
+
 class FilesTest(DirectCopyTest):
     """ext4 on A, XFS on B, btrfs on E, two partitions on D: all behind the switch."""
 
     disks = (Disk("A", buffer=8, namespaces=(128,)), Disk("B", buffer=8, namespaces=(320,)),
              Disk("D", namespaces=(49,), options=",mssrl=256,mcl=1024,msrc=7"), Disk("E", namespaces=(128,)))
     FIRST, SECOND, PARTITION = MIB, 25 * MIB, 24 * MIB
+    expected_in_kernel_log = nfs_server.EXPECTED_IN_KERNEL_LOG
 
     @classmethod
     def prepare(cls):
@@ -299,6 +360,8 @@ class FilesTest(DirectCopyTest):
               dd if=/dev/urandom of=/mnt/$directory/file bs=1M count=12 conv=fsync
             done""")
         cls.addClassCleanup(cls.guest.run, "umount /mnt/ext4 /mnt/xfs /mnt/btrfs")
+        nfs_server.start(cls.guest, ext4="/mnt/ext4", xfs="/mnt/xfs")
+        cls.addClassCleanup(nfs_server.stop, cls.guest)
         cls.first, cls.second = (f"{cls.guest.disk('D').path}p{number}" for number in (1, 2))
         cls.length = 12 * MIB
 
@@ -404,6 +467,70 @@ class FilesTest(DirectCopyTest):
             result = self.copies.run(source, destination)
             self.assertEqual(0, result["bytes_by_way"].get("peer-to-peer", 0))
             self.same_files(source, destination)
+
+
+    # --- Files of a server -------------------------------------------------------------------------------------------
+
+    def mounted(self, name, version):
+        """An export, mounted for the time of the test."""
+        place = f"/mnt/nfs-{name}-{version}"
+        nfs_server.mount(self.guest, name, place, version)
+        self.addCleanup(self.guest.run, f"umount {place}")
+        return place
+
+    def asked(self, place, name):
+        return nfs_server.operations(self.guest, place, name)[name]
+
+    def test_the_server_copies(self):
+        """Once the server has shown that it does, nothing crosses the network. Its file ends inside a page."""
+        length = self.length + 5
+        self.guest.run("(cat /mnt/ext4/file; echo tail) > /mnt/ext4/longer")
+        place = self.mounted("ext4", "4.2")
+        way, through, reasons = self.copies.explain(f"{place}/longer", f"{place}/copy")
+        self.assertEqual(("server-side copy", "by the server of NFS"), (way, through))
+        self.assertIn("NFS does not share blocks", reasons["clone"])
+        result = self.copies.run(f"{place}/longer", f"{place}/copy")
+        self.copies.went(result, server_side_copy=length)
+        self.assertEqual([], result["fallback_reasons"])
+        self.assertLess(result["probe_bytes"], 64 * KIB)
+        self.assertGreater(self.asked(place, "COPY")[0], 0)
+        self.assertLess(self.asked(place, "WRITE")[1], 64 * KIB)
+        self.assertLess(self.asked(place, "READ")[2], 64 * KIB)
+        self.same_files("/mnt/ext4/longer", "/mnt/ext4/copy")
+        # What was in this host's memory, of the source and not written out, and of the destination.
+        self.guest.run(f"""
+            exec 5< {place}/copy
+            cat {place}/copy > /dev/null
+            head -c 4194304 /dev/urandom | dd of={place}/longer bs=1M iflag=fullblock conv=notrunc""")
+        self.copies.went(self.copies.run(f"{place}/longer", f"{place}/copy"), server_side_copy=length)
+        self.same_files(f"{place}/longer", f"{place}/copy")
+        self.same_files("/mnt/ext4/longer", "/mnt/ext4/copy")
+        written = self.copies.run(f"{place}/longer", f"{place}/copy", "--sparse never")
+        self.copies.went(written, host_memory=length)
+
+    def test_a_server_that_does_not_copy(self):
+        """NFS 4.1 has no COPY: Linux copies through this host's memory, and does not tell."""
+        place = self.mounted("ext4", "4.1")
+        result = self.copies.run(f"{place}/file", f"{place}/copied-by-host")
+        self.copies.went(result, host_memory=self.length)
+        (fallback,) = result["fallback_reasons"]
+        self.assertEqual("server-side copy", fallback["way"])
+        self.assertIn("through this host's memory", fallback["reason"])
+        self.assertEqual(0, self.asked(place, "COPY")[0])
+        self.assertGreater(self.asked(place, "WRITE")[1], self.length)
+        self.same_files("/mnt/ext4/file", "/mnt/ext4/copied-by-host")
+        said = self.copies.refused(f"{place}/file", f"{place}/copied-by-host", "--only server-side-copy")
+        self.assertIn("only server-side copy is wanted", said)
+
+    def test_the_server_shares_blocks(self):
+        self.guest.run("[ -e /mnt/xfs/file ] || cp /mnt/ext4/file /mnt/xfs/file; sync")
+        place = self.mounted("xfs", "4.2")
+        self.guest.audit.mark()
+        result = self.copies.run(f"{place}/file", f"{place}/shared-by-server")
+        self.copies.went(result, clone=self.length)
+        self.assertLess(sum(self.copies.data_bytes("write", "B")), MIB)
+        self.assertGreater(self.asked(place, "CLONE")[0], 0)
+        self.same_files("/mnt/xfs/file", "/mnt/xfs/shared-by-server")
 
 
 class HostBridgeTest(DirectCopyTest):

@@ -10,7 +10,7 @@ import unittest
 import environment
 from machine import Machine
 from open_iscsi import DIGESTS, OpenIscsi
-from server import Server, parse_url
+from server import Server
 
 MIB = 1 << 20
 SIZE = 512 * MIB

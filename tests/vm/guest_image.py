@@ -35,8 +35,8 @@ FILES = (
 )
 CONFIGURATION = ("etc/iscsi/iscsid.conf", "etc/mke2fs.conf")
 MODULES = ("virtio_net", "iscsi_tcp", "sd_mod", "sg", "xfs", "btrfs", "dm-mod", "dm-multipath", "dm-service-time",
-           "dm-round-robin", "ublk_drv", "target_core_file", "iscsi_target_mod",
-           "sha3")
+           "dm-round-robin", "ublk_drv", "target_core_file", "target_core_iblock", "iscsi_target_mod",
+           "sha3", "nfsd", "nfsv4")
 
 
 def build():

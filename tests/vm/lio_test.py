@@ -67,12 +67,14 @@ class LioTest(unittest.TestCase):
 
     def test_all(self):
         with Machine(network=False, programs=[EXERCISE, environment.peerlane()]) as self.guest:
-            # LIO looks for all kinds of disks, and logs refused logins, differences found, GET LBA STATUS, VERIFY.
+            # LIO looks for all kinds of disks, and logs refused logins, differences found, GET LBA STATUS, VERIFY,
+            # and a session that comes back before it has noticed that it was gone.
             self.guest.expect_in_kernel_log("Unable to load target_core_", "no valid values from Acceptor's",
                                             "Security negotiation failed", "iSCSI Login negotiation failed",
                                             "Unsupported SA: 0x12", "Detected MISCOMPARE",
                                             "Expected Transfer Length: 0 .* SAM Opcode: 0x8f",
-                                            "Receive Copy Results with non zero list identifier")
+                                            "Receive Copy Results with non zero list identifier",
+                                            "Exiting Time2Retain handler because session_reinstatement=1")
             self.guest.run(LIO)
             self.check_login()
             self.check_transfers()
@@ -140,7 +142,7 @@ class LioTest(unittest.TestCase):
                 self.assertIsNone(told["storage"])  # it does not tell how
         self.guest.run("cmp /run/disk /run/before")
         plan = self.copy(0, 1, "--explain")
-        self.assertEqual(f"within the target {TARGET}", plan["routes"][0]["through"])
+        self.assertEqual(f"within the target {TARGET} by EXTENDED COPY", plan["routes"][0]["through"])
 
 
 if __name__ == "__main__":

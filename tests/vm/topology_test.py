@@ -8,7 +8,7 @@ import os
 import unittest
 import xml.etree.ElementTree
 
-from pci_lab import MIB, PASS_THROUGH, ROOT, SHARED, STANDARD, TRANSLATE, Disk, Lab
+from pci_lab import MIB, PASS_THROUGH, SHARED, STANDARD, TRANSLATE, Disk, Lab
 
 USER = os.environ.get("PEERLANE_PEER_MEMORY_USER", "build/release/tests/vm/peer_memory/peer_memory_user")
 

@@ -31,6 +31,10 @@ class WireEnd {
   iscsi::BasicHeader header() const { return reader_.header(); }
   iscsi::Opcode opcode() const { return header().opcode(); }
   const std::vector<std::uint8_t>& data() const { return data_; }
+  ByteView ahs() const { return reader_.ahs(); }
+
+  /// What the other end sends from now on has header digests. What this end sends has none.
+  void expect_header_digests() { reader_.set_digests(true, false); }
 
   template <typename P>
   P as() const {
