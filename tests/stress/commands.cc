@@ -180,13 +180,8 @@ void Session::manage(TaskFunction function, unsigned lun, std::optional<std::uin
   pdu.referenced_task_tag = tag.value_or(iscsi::kReservedTag);
   pdu.cmd_sn = cmd_sn_;
   pdu.exp_stat_sn = exp_stat_sn();
-  if (resets_units(function)) {
-    for (unsigned i = 0; i < own_.size(); ++i) {
-      if (function != TaskFunction::kLogicalUnitReset || i == lun) storm_.resets[i].note();
-    }
-    if (function == TaskFunction::kTargetColdReset) storm_.cold_resets.note();
-    ++storm_.counts.resets;
-  }
+  for (Moments* const moments : hit_by(sent)) moments->begin();
+  if (resets_units(function)) ++storm_.counts.resets;
   functions_.emplace(pdu.initiator_task_tag, std::move(sent));
   ++storm_.counts.functions;
   wire_->send(pdu);
@@ -326,10 +321,18 @@ void Session::on_function_response(const Received& received) {
     ++storm_.counts.aborted;
     settle(task, Outcome::kUnknown);
   }
-  if (!resets_units(function.function)) return;
+  for (Moments* const moments : hit_by(function)) moments->end();
+}
+
+/// What other sessions will want to know the time of.
+std::vector<Moments*> Session::hit_by(const Function& function) {
+  std::vector<Moments*> hit;
+  if (!resets_units(function.function)) return hit;
   for (unsigned i = 0; i < own_.size(); ++i) {
-    if (function.function != TaskFunction::kLogicalUnitReset || i == function.lun) storm_.resets[i].note();
+    if (function.function != TaskFunction::kLogicalUnitReset || i == function.lun) hit.push_back(&storm_.resets[i]);
   }
+  if (function.function == TaskFunction::kTargetColdReset) hit.push_back(&storm_.cold_resets);
+  return hit;
 }
 
 void Session::on_nop_in(const Received& received) {

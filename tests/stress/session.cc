@@ -60,6 +60,9 @@ void Session::reconnect() {
 
 void Session::settle_all() {
   while (!tasks_.empty()) settle(tasks_.begin(), Outcome::kUnknown);
+  for (const auto& [tag, function] : functions_) {
+    for (Moments* const moments : hit_by(function)) moments->end();
+  }
   functions_.clear();
 }
 

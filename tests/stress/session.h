@@ -87,6 +87,7 @@ class Session {
   void on_function_response(const Received& pdu);
   void on_nop_in(const Received& pdu);
   void complete(Tasks::iterator at, std::uint8_t status, ByteView sense, bool residual);
+  std::vector<Moments*> hit_by(const Function& function);
   bool reset_may_have_hit(unsigned lun, Clock::time_point when) const;
 
   std::uint64_t below(std::uint64_t limit) { return random_() % limit; }

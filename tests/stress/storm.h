@@ -32,17 +32,24 @@ struct Options {
 /// When something happened that ends other sessions' commands. Thread-safe.
 class Moments {
  public:
-  /// It begins, or has ended.
-  void note() { last_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
-  /// Whether it may have hit what was begun at `when`: it happened after that, or so shortly before that it may not
-  /// have been over.
+  /// It has been asked for: it happens at some time until its end, and on a busy machine that is long.
+  void begin() { ++under_way_; }
+  /// It has been answered, or nobody can hear the answer any more.
+  void end() {
+    last_ = Clock::now().time_since_epoch().count();
+    --under_way_;
+  }
+  /// Whether it may have hit what was begun at `when`: it has not ended, or after that, or so shortly before that not
+  /// all of it may have been over.
   bool may_have_hit(Clock::time_point when, double patience) const {
-    const std::int64_t last = last_.load(std::memory_order_relaxed);
+    if (under_way_ != 0) return true;
+    const std::int64_t last = last_;
     const auto margin = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(3 * patience));
     return last != 0 && Clock::time_point(Clock::duration(last)) + margin > when;
   }
 
  private:
+  std::atomic<unsigned> under_way_{0};
   std::atomic<std::int64_t> last_{0};
 };
 
