@@ -11,6 +11,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Sanitizers make programs slower: time limits are multiplied by this.
 TIME_FACTOR = float(os.environ.get("PEERLANE_TIME_FACTOR", "1"))
 
+MEMORY_FILES = pathlib.Path("/dev/shm")
+MEMORY_ROOM = 8 << 30
+
 
 def peerlane():
     """The path of the `peerlane` program."""
@@ -38,6 +41,13 @@ def seconds(value):
 def scratch():
     """A directory that is removed at the end of a `with`."""
     return tempfile.TemporaryDirectory(prefix="peerlane-test-")
+
+
+def memory_scratch():
+    """The same in memory, if that has room for it. Disks of guests that are files there do not stall while the host's
+    disk is busy with what others have written, which a guest's kernel takes for a fault of its hardware."""
+    room = MEMORY_FILES.is_dir() and shutil.disk_usage(MEMORY_FILES).free >= MEMORY_ROOM
+    return tempfile.TemporaryDirectory(prefix="peerlane-test-", dir=MEMORY_FILES if room else None)
 
 
 def has_ipv6():

@@ -28,7 +28,7 @@ class DirectCopyTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.images = pathlib.Path(cls.enterClassContext(environment.scratch()))
+        cls.images = pathlib.Path(cls.enterClassContext(environment.memory_scratch()))
         cls.prepare()
         cls.guest = cls.enterClassContext(Lab(cls.disks, images=cls.images, programs=(PEER_MEMORY_USER,),
                                               **cls.options))
@@ -685,15 +685,17 @@ class PowerCutTest(unittest.TestCase):
 
     DISKS = (Disk("A", buffer=8, namespaces=(64,)), Disk("B", buffer=8, namespaces=(64,)), Disk("J", ROOT))
     LENGTH = 64 * MIB
+    STEP = 4 * KIB  # of the comparison: the journal's positions are multiples of it
 
     def test_resume(self):
-        images = pathlib.Path(self.enterContext(environment.scratch()))
+        images = pathlib.Path(self.enterContext(environment.memory_scratch()))
         fill(pci_lab.image(images, "A"), self.LENGTH, self.LENGTH)
         with Lab(self.DISKS, images=images) as guest:
             copies = Copies(self, guest)
             guest.run(f"mkfs.ext4 -q {guest.disk('J').path}")
             self.mount(guest)
-            guest.start(copies.command("A", "B", "--resume /mnt/journal", "--rate 4M"))
+            # More than a minute, so that it goes on for sure when the journal has been written, however slow disks are.
+            guest.start(copies.command("A", "B", "--resume /mnt/journal", "--rate 1M"))
             guest.wait_until("grep -E '\"done\": [1-9]' /mnt/journal")
             guest.run("sleep 1")
             guest.cut_power()
@@ -720,8 +722,8 @@ class PowerCutTest(unittest.TestCase):
         """How much of the beginning is at the destination."""
         with open(pci_lab.image(images, "A"), "rb") as source, open(pci_lab.image(images, "B"), "rb") as destination:
             at = 0
-            while at < self.LENGTH and source.read(MIB) == destination.read(MIB):
-                at += MIB
+            while at < self.LENGTH and source.read(self.STEP) == destination.read(self.STEP):
+                at += self.STEP
         return at
 
 

@@ -31,7 +31,7 @@ def address(at, count):
 
 class AuditTest(unittest.TestCase):
     def setUp(self):
-        directory = environment.scratch()
+        directory = environment.memory_scratch()
         self.addCleanup(directory.cleanup)
         self.trace = pathlib.Path(directory.name) / "trace"
         self.trace.touch()

@@ -99,7 +99,7 @@ class JoinedCopyTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.images = pathlib.Path(cls.enterClassContext(environment.scratch()))
+        cls.images = pathlib.Path(cls.enterClassContext(environment.memory_scratch()))
         cls.data = signed(SIZE)
         for name, begin in (("A", 0), ("P", PARTITION), ("Q", 0)):
             with open(image(cls.images, name), "wb") as file:

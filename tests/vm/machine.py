@@ -65,7 +65,7 @@ class Machine:
 
     def __enter__(self):
         archive, kernel = guest_image.build()
-        self._scratch = environment.scratch()
+        self._scratch = environment.memory_scratch()
         if self.programs:
             archive = guest_image.with_programs(archive, self.programs, pathlib.Path(self._scratch.name))
         self._control, theirs = socket.socketpair()

@@ -84,7 +84,7 @@ class Lab(Machine):
     # --- Start and end -----------------------------------------------------------------------------------------------
 
     def __enter__(self):
-        self._directory = environment.scratch()
+        self._directory = environment.memory_scratch()
         directory = pathlib.Path(self._directory.name)
         self._images = pathlib.Path(self._images or directory)
         self._trace = directory / "trace"
