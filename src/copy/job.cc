@@ -360,6 +360,7 @@ io::Task<void> Job::throttle(std::uint64_t bytes) {
 
 /// All bytes before this position have been written.
 std::uint64_t Job::settled_until() const {
+  if (plan_.backward()) return 0;
   std::uint64_t until = pieces_ ? pieces_->position() : resumed_at_;
   for (const std::uint64_t begin : under_way_) until = std::min(until, begin);
   return std::min(until, plan_.most());
@@ -439,6 +440,7 @@ Summary Job::summary() const {
   const bool copied = phase_ != Phase::kCopying;
   summary.bytes = copied ? plan_.most() : std::min(done_, plan_.most());
   if (plan_.source().stream != nullptr) summary.bytes = std::min(summary.bytes, plan_.source().stream->end());
+  summary.contiguous = copied ? summary.bytes : settled_until();
   summary.resumed_at = resumed_at_;
   summary.elapsed = ended_ - started_;
   summary.processor_seconds = processor_at_end_ - processor_at_start_;

@@ -54,6 +54,7 @@ struct Summary {
   std::string through;                        // what carried the data of direct ways; may be empty
   std::optional<block::CopyAccount> storage;  // what storage tells that was asked for the copy
   std::uint64_t bytes = 0;                    // of the whole range that are at the destination
+  std::uint64_t contiguous = 0;               // of these, all that come before the first that is not
   std::uint64_t resumed_at = 0;               // of these, what an earlier copy had done
   std::chrono::duration<double> elapsed{0};
   double processor_seconds = 0;  // of this process, user and system

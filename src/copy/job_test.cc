@@ -1,5 +1,6 @@
 #include "copy/job.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 
@@ -374,6 +375,28 @@ TEST_F(JobTest, BeginsNothingNewAfterAnError) {
   EXPECT_FALSE(outcome.result);
   EXPECT_LE(destination.written(), 4 * kMiB);
   EXPECT_EQ(0U, destination.flushes());
+}
+
+TEST_F(JobTest, TellsHowFarItCameWithoutAGap) {
+  std::uint64_t behind_gaps = 0;
+  for (std::uint64_t n = 1; n <= 8; ++n) {
+    SCOPED_TRACE(n);
+    ModelDevice source({.size = 16 * kMiB, .map = false, .seed = n});
+    source.fill(60'000);
+    ModelDevice destination({.size = 16 * kMiB, .seed = n});
+    destination.fill_with(0xaa);
+    destination.fail_at(Operation::kWrite, n);
+    const Outcome outcome =
+        copy(end_of(source, 16 * kMiB, "from"), end_of(destination, 16 * kMiB, "to"), {}, {.depth = 4});
+    ASSERT_FALSE(outcome.result);
+    const Summary& summary = outcome.summary;
+    ASSERT_LE(summary.contiguous, summary.bytes);
+    const auto begin = source.bytes().begin();
+    EXPECT_TRUE(
+        std::equal(begin, begin + static_cast<std::ptrdiff_t>(summary.contiguous), destination.bytes().begin()));
+    behind_gaps += summary.bytes - summary.contiguous;
+  }
+  EXPECT_GT(behind_gaps, 0U) << "pieces beside the one that failed were done";
 }
 
 TEST_F(JobTest, FindsTheFirstDifferenceWhenItVerifies) {

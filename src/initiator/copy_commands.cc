@@ -43,12 +43,12 @@ io::Task<Result<Bytes>> fetch(Lun& lun, Cdb cdb, const char* doing) {
   co_return data;
 }
 
-io::Task<Result<ScsiResult>> execute_copy(Lun& lun, Cdb cdb, ByteView list, const block::CopyWatch& watch) {
+io::Task<Result<ScsiResult>> execute_copy(Lun& lun, Cdb cdb, ByteView list, const CopyPart& part) {
   Request request;
   request.cdb = cdb;
   request.data_out = list;
-  request.timeout = limits::kThirdPartyTimeout;
-  request.canceled = &watch.canceled;
+  request.timeout = limits::kThirdPartyTimeout + std::chrono::seconds(part.range.length / limits::kThirdPartyRate);
+  request.canceled = &part.watch.canceled;
   return lun.execute(request);
 }
 

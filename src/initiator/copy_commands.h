@@ -76,8 +76,8 @@ Cdb copy_cdb(scsi::OperationCode operation, std::uint16_t service_action, std::u
 io::Task<Result<Bytes>> fetch(Lun& lun, Cdb cdb, const char* doing);
 
 /// A command with the parameter list, which outlives the call, that begins a copy and waits for its end; ends early
-/// with the watch's cancellation. At the Lun's home.
-io::Task<Result<ScsiResult>> execute_copy(Lun& lun, Cdb cdb, ByteView list, const block::CopyWatch& watch);
+/// with the watch's cancellation, or when so much should have been copied long since. At the Lun's home.
+io::Task<Result<ScsiResult>> execute_copy(Lun& lun, Cdb cdb, ByteView list, const CopyPart& part);
 
 /// What the answer to it means. ENOTSUP: the target refuses. ECANCELED, if that was asked for. Others as to_error().
 Result<void> outcome_of(const Result<ScsiResult>& result, const block::CopyWatch& watch, const char* doing);

@@ -103,7 +103,7 @@ io::Task<Result<void>> copy_once(Lun& lun, const Terms& terms, CopyPart part) {
                identifier, kCopyParameterBytes);
   CopyStatusWatch status(lun, ask, part, lid4 ? moved_lid4 : moved_lid1);
   io::spawn(status.run());
-  const auto result = co_await execute_copy(lun, cdb, list, part.watch);
+  const auto result = co_await execute_copy(lun, cdb, list, part);
   co_await status.stop();
   co_return outcome_of(result, part.watch, "EXTENDED COPY");
 }

@@ -67,7 +67,7 @@ io::Task<Result<Token>> make_token(Lun& lun, CopyPart part, std::uint64_t unit, 
   const std::uint32_t identifier = lun.session().next_copy();
   const Bytes list = scsi::encode_populate_token(parameters);
   const Cdb cdb = copy_cdb(OperationCode::kThirdPartyCopyOut, scsi::kPopulateToken, identifier, list.size());
-  const auto result = co_await execute_copy(lun, cdb, list, part.watch);
+  const auto result = co_await execute_copy(lun, cdb, list, part);
   auto outcome = outcome_of(result, part.watch, "POPULATE TOKEN");
   if (!outcome) {
     if (result) outcome.error().code = part.watch.canceled ? ECANCELED : ENOTSUP;
@@ -107,7 +107,7 @@ io::Task<Result<Written>> use_token(Lun& lun, CopyPart part, const Token& token,
     return now ? count_of(*now, block) : std::nullopt;
   });
   io::spawn(status.run());
-  const auto result = co_await execute_copy(lun, cdb, list, part.watch);
+  const auto result = co_await execute_copy(lun, cdb, list, part);
   co_await status.stop();
   const auto outcome = outcome_of(result, part.watch, "WRITE USING TOKEN");
   if (!outcome && !part.watch.canceled && token_ended(result)) co_return Written{0, outcome.error()};

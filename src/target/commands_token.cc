@@ -255,8 +255,6 @@ io::Task<CheckedSource> find_source(CommandContext context, TokenStore& tokens,
 /// Lays the bytes of the source, from `skip` on, over the ranges of the destination, as far as both go.
 std::vector<CopyMove> lay_out(const TokenSource& source, std::uint64_t skip, const CopyEnd& destination,
                               const std::vector<ByteRange>& ranges) {
-  const bool may_change = source.rod != nullptr && source.rod->watched != nullptr;
-  const std::uint64_t most = may_change ? limits::kTokenCheckBytes : UINT64_MAX;
   std::vector<CopyMove> moves;
   std::size_t at = 0;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -268,7 +266,7 @@ std::vector<CopyMove> lay_out(const TokenSource& source, std::uint64_t skip, con
       move.destination = destination;
       move.from = source.ranges[at].offset + skip;
       move.to = ranges[i].offset + done;
-      move.length = std::min({ranges[i].length - done, source.ranges[at].length - skip, most});
+      move.length = std::min(ranges[i].length - done, source.ranges[at].length - skip);
       move.segment = i;
       done += move.length;
       skip += move.length;

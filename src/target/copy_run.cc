@@ -23,8 +23,8 @@ namespace {
 namespace codes = scsi::sense_codes;
 using Use = UnitDisk::Use;
 
-/// Ends the job of an operation when the operation is to end. If the disks do not let go of it in time, its writes are
-/// orphans of the units that they go to.
+/// Ends the job of an operation when the operation is to end, or its token has. If the disks do not let go of it in
+/// time, its writes are orphans of the units that they go to.
 class EndWatch {
  public:
   EndWatch(const std::vector<CopyMove>& moves, CopyOperation& operation, const Command* command)
@@ -46,6 +46,7 @@ class EndWatch {
     while (!stopped_) {
       timer.arm_after(pause(reactor.now() - begun));
       co_await look_;
+      note_progress();
       if (stopped_ || (!ending_ && !must_end())) continue;
       if (!ending_) ended_at_ = reactor.now();
       ending_ = true;
@@ -62,6 +63,19 @@ class EndWatch {
     }
   }
   const bool& ending() const { return ending_; }
+
+  /// The job of a move begins.
+  void job_begins(copy::Job& job) {
+    operation_.job = &job;
+    before_token_ended_ = {};
+  }
+
+  /// It has ended: what it has copied, of a token what the token did stand for.
+  copy::Summary job_ends() {
+    note_progress();
+    const copy::Job& job = *std::exchange(operation_.job, nullptr);
+    return operation_.rod ? before_token_ended_ : job.summary();
+  }
 
  private:
   struct WatchedUnit {
@@ -80,6 +94,13 @@ class EndWatch {
     return std::clamp<io::Duration>(gone_on / 4, limits::kCopyLook, limits::kMostCopyLook);
   }
 
+  /// What has been copied by now is what the token stands for, if it has not ended after that.
+  void note_progress() {
+    if (operation_.job == nullptr || !operation_.rod) return;
+    copy::Summary now = operation_.job->summary();
+    if (!operation_.rod->ended()) before_token_ended_ = std::move(now);
+  }
+
   void orphan() {
     orphaned_ = true;
     for (LogicalUnit* const unit : written_) unit->orphan_begins();
@@ -87,6 +108,7 @@ class EndWatch {
 
   bool must_end() const {
     if (operation_.canceled || (command_ != nullptr && command_->aborted())) return true;
+    if (operation_.rod && operation_.rod->ended()) return true;
     return std::ranges::any_of(units_, [](const WatchedUnit& each) { return each.unit->resets() != each.resets; });
   }
 
@@ -94,6 +116,7 @@ class EndWatch {
   const Command* const command_;
   std::vector<WatchedUnit> units_;
   std::vector<LogicalUnit*> written_;
+  copy::Summary before_token_ended_;  // of the job that goes on
   io::TimePoint ended_at_;
   bool orphaned_ = false;
   bool stopped_ = false;
@@ -166,7 +189,7 @@ class MoveEnds {
 };
 
 void add_account(CopyOperation& operation, const copy::Summary& summary) {
-  operation.bytes += summary.bytes;
+  operation.bytes += summary.contiguous;
   for (const copy::Way way : copy::kAllWays) operation.account.add(way, summary.account.of(way));
   operation.account.memory_bytes += summary.account.memory_bytes;
 }
@@ -180,11 +203,11 @@ io::Task<CopyMove> brought_near(CopyMove move) {
   co_return move;
 }
 
-io::Task<Result<void>> carry_out(const CopyMove& asked, CopyOperation& operation, const bool& ending) {
+io::Task<Result<void>> carry_out(const CopyMove& asked, CopyOperation& operation, EndWatch& watch) {
   CopyMove own = asked;
   auto bringing = brought_near(std::move(own));
   const CopyMove move = co_await std::move(bringing);
-  const auto ends = std::make_unique<MoveEnds>(move, ending);
+  const auto ends = std::make_unique<MoveEnds>(move, watch.ending());
   copy::PlanOptions options;
   options.source_offset = move.from;
   options.length = move.length;
@@ -200,13 +223,13 @@ io::Task<Result<void>> carry_out(const CopyMove& asked, CopyOperation& operation
   job_options.request_bytes = limits::kUnitCopyRequestBytes;
   job_options.flush = move.destination.unit == nullptr || must_reach_medium(move.destination.unit->unit(), false);
   const auto job = std::make_unique<copy::Job>(std::move(*plan), job_options);
-  operation.job = job.get();
+  watch.job_begins(*job);
   auto done = co_await job->run();
-  operation.job = nullptr;
-  // What was read from data that had changed by then is not what the token stands for.
+  const copy::Summary summary = watch.job_ends();
+  add_account(operation, summary);
+  // What was read from data that had changed by then is not what the token stands for, and who asked begins anew.
   if (operation.rod && operation.rod->ended()) co_return fail(ESTALE, "the token's data have changed");
-  add_account(operation, job->summary());
-  if (move.destination.unit != nullptr) move.destination.unit->unit().copy_tally().add(job->summary());
+  if (move.destination.unit != nullptr) move.destination.unit->unit().copy_tally().add(summary);
   co_return done;
 }
 
@@ -222,7 +245,7 @@ io::Task<Completion> run_copy(std::vector<CopyMove> moves, CopyOperation& operat
     if (watch.ending()) {
       done = fail(ECANCELED);
     } else if (all[i].length != 0) {
-      done = co_await carry_out(all[i], operation, watch.ending());
+      done = co_await carry_out(all[i], operation, watch);
     }
     if (done) {
       operation.segments = static_cast<std::uint16_t>(all[i].segment + 1);

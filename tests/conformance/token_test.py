@@ -345,6 +345,19 @@ class BackgroundTest(TokenTest):
         information = self.end()
         self.assertEqual((FAILED, 0), (information.status, information.count))
 
+    def test_what_was_copied_before_is_counted(self):
+        self.begin()
+        deadline = time.monotonic() + environment.seconds(30)
+        while token_information(self.alice, self.next).count == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.25)
+        self.alice.write(65535, bytes(BLOCK))
+        information = self.end()
+        self.assertEqual(FAILED, information.status)
+        self.assertTrue(0 < information.count < 65535, information)
+        count = min(information.count, 4096)
+        self.assertEqual(self.alice.read(0, count), self.alice.read(0, count, lun=1))
+
 
 for inherited in [name for name in vars(TokenTest) if name.startswith("test_")]:
     setattr(BackgroundTest, inherited, None)
