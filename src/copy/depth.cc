@@ -8,12 +8,6 @@ namespace {
 
 constexpr double kWorthMore = 1.1;  // more pieces have to be so much faster
 constexpr double kWorthLess = 1.0;  // fewer must not be slower
-constexpr unsigned kFar = 8;        // times as many
-
-/// Pieces by which a depth is judged. What is slow with very many would take too long to say so with more.
-constexpr unsigned enough(unsigned depth) {
-  return limits::kDepthPieces * std::min(depth, 16u);
-}
 
 }  // namespace
 
@@ -29,7 +23,7 @@ void Depth::moved(std::uint64_t bytes, io::TimePoint when) {
   ++pieces_;
   bytes_ += bytes;
   const io::Duration taken = when - since_;
-  if (pieces_ < enough(depth_) || taken < limits::kDepthStep) return;
+  if (pieces_ < limits::kDepthPieces * depth_ || taken < limits::kDepthStep) return;
   since_ = when;
   judge(static_cast<double>(bytes_) / std::chrono::duration<double>(taken).count());
 }
@@ -42,11 +36,7 @@ void Depth::judge(double rate) {
       first_ = best_;
       return try_more();
     case Trial::kMore:
-      if (rate < best_rate_ * kWorthMore) return best_ == first_ ? try_far_more() : rest();
-      keep(rate);
-      return try_more();
-    case Trial::kFarMore:
-      if (rate < best_rate_ * kWorthMore) return try_less();
+      if (rate < best_rate_ * kWorthMore) return best_ == first_ ? try_less() : rest();
       keep(rate);
       return try_more();
     case Trial::kLess:
@@ -66,12 +56,6 @@ void Depth::try_more() {
   measure(Trial::kMore, best_ * 2);
 }
 
-void Depth::try_far_more() {
-  const unsigned far = std::min(best_ * kFar, limits::kMostCopyDepth);
-  if (!looks_far_ || far <= best_ * 2) return try_less();
-  measure(Trial::kFarMore, far);
-}
-
 void Depth::try_less() {
   if (best_ == 1) return rest();
   measure(Trial::kLess, best_ / 2);
@@ -79,7 +63,6 @@ void Depth::try_less() {
 
 /// The longer it stays the same, the less often others are tried.
 void Depth::rest() {
-  looks_far_ = !looks_far_;
   rest_ = best_ == first_ ? std::min<io::Duration>(rest_ * 2, limits::kMostDepthRest) : limits::kDepthRest;
   rests_until_ = since_ + rest_;
   measure(Trial::kNone, best_);

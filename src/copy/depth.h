@@ -3,8 +3,7 @@
 // Too few leave a disk idle while the other one works, most of all where one is far away. Too many cost time as well:
 // what is read no longer fits the processor's cache when it is written, and a disk that has one queue for all of it
 // serves none of them better. The copy begins with a few. Now and then it tries twice as many, and half as many, and
-// stays with what its rate says. Some disks are no faster with twice as many and much faster with very many: every
-// other time it looks there too.
+// stays with what its rate says.
 //
 // Pure arithmetic, no clock.
 #pragma once
@@ -32,12 +31,11 @@ class Depth {
   void moved(std::uint64_t bytes, io::TimePoint when);
 
  private:
-  enum class Trial : unsigned char { kNone, kMore, kFarMore, kLess };
+  enum class Trial : unsigned char { kNone, kMore, kLess };
 
   void judge(double rate);
   void keep(double rate);
   void try_more();
-  void try_far_more();
   void try_less();
   void rest();
   void measure(Trial trial, unsigned depth);
@@ -49,7 +47,6 @@ class Depth {
   unsigned best_ = depth_;   // what a trial comes back to
   double best_rate_ = 0;     // bytes a second with it
   unsigned first_ = depth_;  // best_ before the trials that go on
-  bool looks_far_ = true;    // if twice as many are not worth it
   io::TimePoint rests_until_;
   io::Duration rest_ = limits::kDepthRest;
 

@@ -68,22 +68,11 @@ TEST(DepthTest, GrowsUpToTheLimit) {
   EXPECT_GT(used[limits::kMostCopyDepth], 0.85);
 }
 
-/// Twice and four times as many say nothing yet, and there is much to be had.
-TEST(DepthTest, LooksBeyondAPlain) {
-  Copy copy;
-  const Disk disk = [](unsigned depth) { return depth < 32 ? 1e9 : 2e9; };
-  copy.run(disk, 2s);
-  auto used = copy.run(disk, 60s);
-  EXPECT_GT(used[32], 0.85);
-}
-
 TEST(DepthTest, LeavesADiskAloneThatMoreMakeSlower) {
   Copy copy;
   auto used = copy.run(crowded(4, 1e9), 10s);
-  EXPECT_GT(used[4], 0.7) << "it takes its time to see that very many are very slow";
+  EXPECT_GT(used[4], 0.8);
   EXPECT_EQ(0, used.count(16)) << "twice as many were tried, and not twice as many again";
-  used = copy.run(crowded(4, 1e9), 60s);
-  EXPECT_GT(used[4], 0.9);
 }
 
 TEST(DepthTest, TakesTheFewestThatAreAsFast) {
