@@ -1,6 +1,8 @@
 #include "io/buffer_pool.h"
 
+#include <algorithm>
 #include <cassert>
+#include <cstdint>
 #include <new>
 
 #include <sys/mman.h>
@@ -12,6 +14,9 @@ namespace peerlane::io {
 namespace {
 
 constexpr std::size_t kSlabBytes = limits::kMaxBufferBytes;
+// Memory comes in these. Disks take so many pieces of memory in one request, often 128: a buffer of 1 MiB in small
+// pages may be 256, and then the kernel cuts it in two, which it does not do without a thread of its own.
+constexpr std::size_t kHugePageBytes = 2u << 20;
 constexpr std::array<std::size_t, 5> kClassBytes{4u << 10, 16u << 10, 64u << 10, 256u << 10, kSlabBytes};
 
 std::size_t class_for(std::size_t size) {
@@ -20,15 +25,25 @@ std::size_t class_for(std::size_t size) {
   return index;
 }
 
-/// Addresses that have no memory yet, and take none.
+/// Addresses that have no memory yet, and take none. They begin at a huge page.
 ByteSpan reserve_memory(std::size_t size) {
-  void* const memory = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const memory =
+      mmap(nullptr, size + kHugePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return {};
-  return {static_cast<std::uint8_t*>(memory), size};
+  auto* const all = static_cast<std::uint8_t*>(memory);
+  const std::size_t before = (kHugePageBytes - reinterpret_cast<std::uintptr_t>(all) % kHugePageBytes) % kHugePageBytes;
+  std::uint8_t* const begin = all + before;
+  if (before != 0) munmap(all, before);
+  munmap(begin + size, kHugePageBytes - before);
+  madvise(begin, size, MADV_HUGEPAGE);  // where the system has none, small ones do
+  return {begin, size};
 }
 
-bool provide_memory(ByteSpan memory) {
-  return mprotect(memory.data(), memory.size(), PROT_READ | PROT_WRITE) == 0;
+/// Makes memory of the huge pages in which `length` bytes from `begin` on lie.
+bool provide_memory(ByteSpan memory, std::size_t begin, std::size_t length) {
+  const std::size_t end = (begin + length + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  const ByteSpan pages = memory.subspan(begin, std::min(end, memory.size()) - begin);
+  return mprotect(pages.data(), pages.size(), PROT_READ | PROT_WRITE) == 0;
 }
 
 }  // namespace
@@ -51,7 +66,7 @@ BufferPool::BufferPool(Executor& executor, std::size_t most_bytes, std::size_t r
   static_assert(kClassBytes.size() == kClasses);
   assert(registered_bytes % kSlabBytes == 0 && registered_bytes <= most_bytes);
   slabs_.reserve(memory_.size() / kSlabBytes);
-  if (!region_.empty() && !provide_memory(region_)) region_ = {};
+  if (!region_.empty() && !provide_memory(memory_, 0, region_.size())) region_ = {};
 }
 
 BufferPool::~BufferPool() {
@@ -149,7 +164,8 @@ std::size_t BufferPool::slab_of(const void* buffer) const {
 bool BufferPool::add_slab(std::size_t size_class) {
   const std::size_t begin = slabs_.size() * kSlabBytes;
   if (begin + kSlabBytes > memory_.size()) return false;
-  if (begin >= region_.size() && !provide_memory(memory_.subspan(begin, kSlabBytes))) return false;
+  const bool new_page = begin >= region_.size() && begin % kHugePageBytes == 0;
+  if (new_page && !provide_memory(memory_, begin, kSlabBytes)) return false;
   slabs_.emplace_back();
   cut(slabs_.size() - 1, size_class);
   return true;
