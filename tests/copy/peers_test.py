@@ -154,6 +154,13 @@ class ThreeHosts(unittest.TestCase):
         """B's LUN as a CSCD descriptor."""
         return xcopy.identification(xcopy.naa_of(self.at_b(), lun))
 
+    def with_data_at_b(self):
+        """1 MiB on LUN 1 of B; that, A, a session with it, and its unit that can be copied to."""
+        data = self.fill(self.at_b(), lun=1, mebibytes=1)
+        a = self.serve_a()
+        session = self.at_a(a)
+        return data, a, session, self.a_unit(session)
+
     def a_unit(self, session, lun=0):
         return xcopy.identification(xcopy.naa_of(session, lun))
 
@@ -214,10 +221,7 @@ class PeersTest(ThreeHosts):
         self.copy_with_peerlane()
 
     def test_by_address_and_lun(self):
-        data = self.fill(self.at_b(), lun=1, mebibytes=1)
-        a = self.serve_a()
-        session = self.at_a(a)
-        destination = self.a_unit(session)
+        data, a, session, destination = self.with_data_at_b()
         source = xcopy.ipv4("10.99.2.2", 3260, 1)
         self.assertEqual(0, self.copy(session, source, destination, MIB // BLOCK).status)
         self.assertEqual(data, self.content(session, mebibytes=1))
@@ -495,10 +499,7 @@ class PeersOverIpv6Test(ThreeHosts):
         self.copy_with_peerlane()
 
     def test_by_address_and_lun(self):
-        data = self.fill(self.at_b(), lun=1, mebibytes=1)
-        a = self.serve_a()
-        session = self.at_a(a)
-        destination = self.a_unit(session)
+        data, a, session, destination = self.with_data_at_b()
 
         def copy(source):
             parameters = xcopy.lid1([destination, source], self.segments(MIB // BLOCK, 1, 0), identifier=1, usage=0)
