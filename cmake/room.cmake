@@ -21,13 +21,17 @@ function(peerlane_room name)
   target_link_libraries(peerlane_${name} ${scope} peerlane_options ${ROOM_DEPENDS} ${ROOM_LIBRARIES})
 
   if(ROOM_EMBEDDED AND sources)
-    set_target_properties(peerlane_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
-      VISIBILITY_INLINES_HIDDEN ON)
+    peerlane_embedded(peerlane_${name})
+    peerlane_precompile(peerlane_${name} embedded)
+  elseif(sources)
+    peerlane_precompile(peerlane_${name} program)
   endif()
 
   if(PEERLANE_TESTS AND tests)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE peerlane_${name} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE peerlane_${name} peerlane_test_options GTest::gtest GTest::gmock
+      GTest::gtest_main)
+    peerlane_precompile(${name}_test test)
     add_test(NAME unit.${name} COMMAND ${name}_test)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
   endif()

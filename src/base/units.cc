@@ -50,4 +50,8 @@ std::string format_size(std::uint64_t bytes) {
   return fmt::format("{:.2f} {}iB", static_cast<double>(bytes) / static_cast<double>(unit), letter);
 }
 
+std::string plural(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 }  // namespace peerlane

@@ -1,4 +1,4 @@
-// Sizes as people write them ("4G", "512 MiB") and as they read them.
+// Sizes as people write them ("4G", "512 MiB") and as they read them; counts of things.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +16,8 @@ Result<std::uint64_t> parse_size(std::string_view text);
 
 /// A size for people: an exact multiple of a unit as that ("64 MiB"), otherwise with two decimals ("1.50 GiB").
 std::string format_size(std::uint64_t bytes);
+
+/// "1 portal", "2 portals". `what`: one of them, in a word that takes an s.
+std::string plural(std::uint64_t count, std::string_view what);
 
 }  // namespace peerlane

@@ -29,5 +29,11 @@ TEST(Size, FormatsWhatItParses) {
   EXPECT_EQ(format_size(3ull << 29), "1.50 GiB");
 }
 
+TEST(Plural, CountsInWords) {
+  EXPECT_EQ(plural(0, "target"), "0 targets");
+  EXPECT_EQ(plural(1, "target"), "1 target");
+  EXPECT_EQ(plural(2, "target"), "2 targets");
+}
+
 }  // namespace
 }  // namespace peerlane

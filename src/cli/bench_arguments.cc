@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kSeconds = 10;  // a run, where nothing is said
 
-constexpr const char* kFooter =
+constexpr const char* kBenchFooter =
     R"(DISK: PATH of a file or block device, ram:SIZE, or iscsi://host[:port]/target-name/lun (see `peerlane discover`).
 CHAP accounts: PEERLANE_CHAP_USER with PEERLANE_CHAP_SECRET or PEERLANE_CHAP_SECRET_FILE in the environment.
 Patterns: read, write, rw go through the range in order, each session through a part of its own, again and again;
@@ -129,7 +129,7 @@ Result<std::uint64_t> choose_seed(const BenchArguments& arguments) {
 }  // namespace
 
 void add_bench_options(CLI::App& command, BenchArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kBenchFooter);
   command.add_option("DISK", arguments.disk, "The disk to be measured")->required()->type_name("");
   add_load_options(command, arguments);
   add_extent_options(command, arguments);

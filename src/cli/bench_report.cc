@@ -64,10 +64,6 @@ Histogram both(const BenchResult& result) {
   return all;
 }
 
-std::string plural(std::uint64_t count, const char* what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 }  // namespace
 
 ordered_json to_json(const BenchResult& result) {

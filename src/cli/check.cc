@@ -5,13 +5,10 @@
 #include <fmt/format.h>
 
 #include "admin/config.h"
+#include "base/units.h"
 
 namespace peerlane::cli {
 namespace {
-
-std::string plural(std::size_t count, const char* what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 
 /// What a good file would serve, in one line.
 std::string summary(const target::Declaration& declaration) {

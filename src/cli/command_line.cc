@@ -11,7 +11,7 @@
 namespace peerlane::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kPeerlaneFooter =
     R"(Exit codes: 0 done, 1 something failed while running, 2 the command line or the configuration is wrong.
 `peerlane COMMAND --help` explains a command. Manual: peerlane(1).
 )";
@@ -202,7 +202,7 @@ std::expected<CommandLine, Answer> parse_command_line(const std::vector<std::str
   CLI::App app("Peerlane: an iSCSI target and initiator in user space.", "peerlane");
   app.set_version_flag("--version", version_text, "Show the version, the optional parts and the libraries, and exit");
   app.set_help_flag("-h,--help", "Show this help and exit");
-  app.footer(kFooter);
+  app.footer(kPeerlaneFooter);
   app.require_subcommand(1);
   ServeArguments serve;
   CheckArguments check;

@@ -9,7 +9,7 @@
 namespace peerlane::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kCopyFooter =
     R"(SOURCE and DESTINATION: PATH of a file or block device, ram:SIZE, or - for standard input or output.
 A file as destination is made if it is not there, and grows if it is too short for what is copied; one that is longer
 keeps its length and what lies behind (--truncate cuts that off). A block device that is too small, mounted or in use,
@@ -202,7 +202,7 @@ Result<CopyOptions> to_options(const CopyArguments& arguments) {
 }
 
 void add_copy_options(CLI::App& command, CopyArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kCopyFooter);
   command.add_option("SOURCE", arguments.source, "What is copied")->required()->type_name("");
   command.add_option("DESTINATION", arguments.destination, "Where it is copied to")->required()->type_name("");
   add_range_options(command, arguments);

@@ -53,7 +53,7 @@ std::string format_time(std::chrono::seconds time) {
   return fmt::format("{}:{:02} h", seconds / 3600, seconds / 60 % 60);
 }
 
-std::string to_text(const ordered_json& json) {
+std::string one_line(const ordered_json& json) {
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
@@ -147,7 +147,7 @@ std::string progress_json(const copy::Progress& progress, double rate, std::opti
   json["moved"] = progress.moved;
   json["bytes_per_second"] = static_cast<std::uint64_t>(rate);
   json["seconds_left"] = left && progress.total ? ordered_json(left->count()) : ordered_json(nullptr);
-  return to_text(json);
+  return one_line(json);
 }
 
 // --- While it runs ---
@@ -254,7 +254,7 @@ std::string summary_json(const copy::Plan& plan, const copy::Summary& summary, c
     if (way.bandwidth) json["link_bytes_per_second"] = *way.bandwidth;
   }
   if (error != nullptr) json["error"] = error->text();
-  return to_text(json);
+  return one_line(json);
 }
 
 std::string start_line(const copy::Plan& plan) {
@@ -293,7 +293,7 @@ io::Task<Result<std::string>> explain(const copy::Plan& plan, bool json) {
     object["length"] = plan.length() == copy::kUnknown ? ordered_json(nullptr) : ordered_json(plan.length());
     object["routes"] = std::move(routes);
     object["extents"] = std::move(extents);
-    co_return to_text(object) + "\n";
+    co_return one_line(object) + "\n";
   }
   const bool known = plan.length() != copy::kUnknown;
   std::string text = fmt::format("{} from offset {} -> {} from offset {}: {}\n", plan.source().name,

@@ -18,7 +18,7 @@
 namespace peerlane::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kDiscoverFooter =
     R"(HOST is a name or a numeric address, IPv6 in brackets; the port is 3260 where none is given.
 Asks the portal for its targets (SendTargets), logs in to each, and lists its logical units with what they say of
 themselves and the URL under which other commands take them. A target that refuses does not stop the others.
@@ -160,7 +160,7 @@ io::Task<ExitCode> run(const DiscoverArguments& arguments, const iscsi::Url& por
 }  // namespace
 
 void add_discover_options(CLI::App& command, DiscoverArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kDiscoverFooter);
   command.add_option("PORTAL", arguments.portal, "The portal to be asked: HOST[:PORT]")->required()->type_name("");
   command.add_flag("--targets-only", arguments.targets_only, "Do not log in to the targets");
   command.add_flag("--json", arguments.json, "Report one JSON object");

@@ -14,7 +14,7 @@ ordered_json or_null(const std::string& text) {
   return text.empty() ? ordered_json(nullptr) : ordered_json(text);
 }
 
-ordered_json to_json(const FoundUnit& unit) {
+ordered_json unit_json(const FoundUnit& unit) {
   const bool measured = unit.size != 0;
   return {{"lun", unit.lun},
           {"url", unit.url},
@@ -27,7 +27,7 @@ ordered_json to_json(const FoundUnit& unit) {
           {"error", or_null(unit.error)}};
 }
 
-ordered_json to_json(const FoundTarget& found) {
+ordered_json target_json(const FoundTarget& found) {
   ordered_json portals = ordered_json::array();
   for (const iscsi::TargetAddress& address : found.target.addresses) {
     portals.push_back({{"host", address.host},
@@ -37,14 +37,14 @@ ordered_json to_json(const FoundTarget& found) {
   ordered_json json = {{"name", found.target.name}, {"alias", or_null(found.alias)}, {"portals", portals}};
   if (found.asked) {
     ordered_json units = ordered_json::array();
-    for (const FoundUnit& unit : found.units) units.push_back(to_json(unit));
+    for (const FoundUnit& unit : found.units) units.push_back(unit_json(unit));
     json["luns"] = std::move(units);
   }
   json["error"] = or_null(found.error);
   return json;
 }
 
-std::string to_text(const FoundUnit& unit) {
+std::string unit_text(const FoundUnit& unit) {
   std::string text = fmt::format("  LUN {}", unit.lun);
   if (unit.size != 0) text += fmt::format("  {}", format_size(unit.size));
   if (!unit.vendor.empty() || !unit.product.empty()) text += fmt::format("  {} {}", unit.vendor, unit.product);
@@ -57,7 +57,7 @@ std::string to_text(const FoundUnit& unit) {
 
 ordered_json to_json(const std::string& portal, const std::vector<FoundTarget>& targets) {
   ordered_json list = ordered_json::array();
-  for (const FoundTarget& target : targets) list.push_back(to_json(target));
+  for (const FoundTarget& target : targets) list.push_back(target_json(target));
   return {{"portal", portal}, {"targets", list}};
 }
 
@@ -73,7 +73,7 @@ std::string to_text(const std::vector<FoundTarget>& targets) {
       text += '\n';
     }
     if (!found.error.empty()) text += fmt::format("  error: {}\n", found.error);
-    for (const FoundUnit& unit : found.units) text += to_text(unit);
+    for (const FoundUnit& unit : found.units) text += unit_text(unit);
     if (found.asked && found.units.empty() && found.error.empty()) text += "  no logical units\n";
   }
   return text;

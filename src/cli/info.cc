@@ -14,7 +14,7 @@
 namespace peerlane::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kInfoFooter =
     R"(DISK: PATH of a file or block device, ram:SIZE, or iscsi://host[:port]/target-name/lun.
 Nothing is written. Of a logical unit of a target there is more to tell: its limits, reservations, target port groups,
 and what was negotiated for the session. With ?paths=all or ?sessions=N in the URL: its paths, and what each is good
@@ -67,7 +67,7 @@ io::Task<ExitCode> show_local(const InfoArguments& arguments) {
 }  // namespace
 
 void add_info_options(CLI::App& command, InfoArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kInfoFooter);
   command.add_option("DISK", arguments.disk, "The disk")->required()->type_name("");
   command.add_flag("--json", arguments.json, "Report one JSON object");
 }

@@ -24,7 +24,7 @@ using scsi::ReserveOutAction;
 // random format (RFC 7143 §11.12.5), where the URL names no other.
 constexpr iscsi::Isid kIsid{0x80, 0x50, 0x4c, 0x00, 0x00, 0x01};
 
-constexpr const char* kFooter =
+constexpr const char* kPrFooter =
     R"(DISK is iscsi://host[:port]/target-name/lun. Keys are numbers of 64 bits, such as 0x1f.
 Actions that ask:
   read-keys            the keys that are registered
@@ -206,7 +206,7 @@ Result<PrCommand> to_pr_command(const PrArguments& arguments) {
 }
 
 void add_pr_options(CLI::App& command, PrArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kPrFooter);
   command.add_option("DISK", arguments.disk, "The logical unit: an iscsi:// URL")->required()->type_name("");
   command.add_option("ACTION", arguments.action, "What is done")
       ->required()

@@ -6,7 +6,7 @@
 namespace peerlane::cli {
 namespace {
 
-void run(std::promise<Result<io::Reactor*>> started) {
+void run_reactor(std::promise<Result<io::Reactor*>> started) {
   const auto reactor = io::Reactor::create();
   if (!reactor) {
     started.set_value(std::unexpected(reactor.error()));
@@ -22,7 +22,7 @@ Result<std::unique_ptr<ReactorThread>> ReactorThread::start() {
   std::unique_ptr<ReactorThread> thread(new ReactorThread());
   std::promise<Result<io::Reactor*>> started;
   auto result = started.get_future();
-  thread->thread_ = std::jthread(run, std::move(started));
+  thread->thread_ = std::jthread(run_reactor, std::move(started));
   const auto reactor = result.get();
   if (!reactor) return std::unexpected(reactor.error());
   thread->reactor_ = *reactor;

@@ -25,7 +25,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kMostCdb = 16;
 
-constexpr const char* kFooter =
+constexpr const char* kSgFooter =
     R"(DISK is iscsi://host[:port]/target-name/lun. The CDB, 6 to 16 bytes in hexadecimal, comes after "--".
 Data-in are shown, or written to --in-file. Unit attentions, BUSY and TASK SET FULL are handled, unless --raw wants
 them.
@@ -208,7 +208,7 @@ std::string hex_dump(const Bytes& bytes) {
 }
 
 void add_sg_options(CLI::App& command, SgArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kSgFooter);
   command.add_option("DISK", arguments.disk, "The logical unit: an iscsi:// URL")->required()->type_name("");
   command.add_option("CDB", arguments.cdb, "The command's bytes, after --")->required()->type_name("");
   auto* const in = command.add_option("--in", arguments.in, "Bytes of data-in that are expected")->type_name("SIZE");

@@ -14,7 +14,7 @@
 namespace peerlane::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kTopologyFooter =
     R"(Shows what sysfs says, and what Linux is going to do; nothing is transferred without --probe. Run it as root:
 others do not see Access Control Services, on which the ways between disks behind a switch depend.
 Exit codes: 0 done, 1 a PATH lies on no disk, or the drawing cannot be written, 2 the command line is wrong.
@@ -60,7 +60,7 @@ Result<void> write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 void add_topology_options(CLI::App& command, TopologyArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kTopologyFooter);
   command.add_option("PATH", arguments.paths, "Only the disks beneath: a block device, a file, a directory")
       ->type_name("");
   command

@@ -13,7 +13,7 @@
 namespace peerlane::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kUnmapFooter =
     R"(DISK: PATH of a file or block device, or iscsi://host[:port]/target-name/lun.
 What was in the range is LOST: it reads as zeroes afterwards, and its space is free for others. --yes says so.
 Parts at both ends that are smaller than the disk's unit of space (`peerlane info DISK`: unmap granularity) may keep
@@ -88,7 +88,7 @@ io::Task<ExitCode> run(const UnmapArguments& arguments) {
 }  // namespace
 
 void add_unmap_options(CLI::App& command, UnmapArguments& arguments) {
-  command.footer(kFooter);
+  command.footer(kUnmapFooter);
   command.add_option("DISK", arguments.disk, "The disk")->required()->type_name("");
   command.add_option("--offset", arguments.offset, "Where the range begins (default: 0)")->type_name("SIZE");
   auto* const length = command.add_option("--length", arguments.length, "How long it is")->type_name("SIZE");
