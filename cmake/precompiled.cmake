@@ -1,6 +1,6 @@
 # Headers that are compiled once, not in each source: the standard library's, fmt's and, for unit tests, GoogleTest's.
 # Reading them is half of what a source takes to compile. Sources include what they use all the same: the configuration
-# "fuzz" builds without.
+# "debug" builds without.
 
 option(PEERLANE_PRECOMPILE "Precompile the headers of libraries" ON)
 
