@@ -467,7 +467,7 @@ io::Task<void> ask_to_log_out(Wire& wire, Running& first, Running& second) {
 TEST_F(ConnectionTest, LogsOutWhenAskedAndLetsCommandsEndBefore) {
   Running first;
   Running second;
-  wire->options.nop_interval = 100ms;
+  wire->options.function_timeout = 100ms;  // so that time-outs are looked at often
   play([&](ConnectionTest&) { return ask_to_log_out(*wire, first, second); });
   EXPECT_EQ(first.outcome.ending, Ending::kAnswered);
   EXPECT_EQ(second.outcome.ending, Ending::kNeverSent);
