@@ -1,5 +1,5 @@
-// Telling AddressSanitizer which pooled memory is in use, so that it sees use after return to a pool as it sees use
-// after free.
+// Telling sanitizers what they cannot see: AddressSanitizer which pooled memory is in use, so that it sees use after
+// return to a pool as it sees use after free; ThreadSanitizer an order that something outside of the program keeps.
 #pragma once
 
 #include <cstddef>
@@ -47,23 +47,30 @@ inline void mark_unused(const void*, std::size_t) {}
 inline void mark_used(const void*, std::size_t) {}
 #endif
 
+#if defined(PEERLANE_TSAN)
+inline void now_after(void* what) {
+  __tsan_acquire(what);
+}
+inline void now_before(void* what) {
+  __tsan_release(what);
+}
+#else
+/// What threads did until they said now_before() with this address came before what the caller does from now on.
+inline void now_after(void*) {}
+inline void now_before(void*) {}
+#endif
+
 /// While it lives, its thread uses memory that others use as well, in an order that a peer over the network takes care
 /// of (a read is sent after the write was answered): ThreadSanitizer cannot see that. `what` stands for the memory.
 class OrderedByPeers {
  public:
-#if defined(PEERLANE_TSAN)
-  explicit OrderedByPeers(void* what) : what_(what) { __tsan_acquire(what_); }
-  ~OrderedByPeers() { __tsan_release(what_); }
-#else
-  explicit OrderedByPeers(void*) {}
-#endif
+  explicit OrderedByPeers(void* what) : what_(what) { now_after(what_); }
+  ~OrderedByPeers() { now_before(what_); }
   OrderedByPeers(const OrderedByPeers&) = delete;
   OrderedByPeers& operator=(const OrderedByPeers&) = delete;
 
-#if defined(PEERLANE_TSAN)
  private:
-  void* what_;
-#endif
+  void* const what_;
 };
 
 }  // namespace peerlane

@@ -108,6 +108,13 @@ class CacheDeviceTest : public ::testing::Test {
     io::spawn(keep(std::move(task), result));
   }
   void pass_time(io::Duration time = 2ms) { io::testing::run(*reactor_, io::sleep(*reactor_, time)); }
+  /// Lets time pass until it holds; whether it does.
+  template <typename Condition>
+  bool until(Condition holds) {
+    std::optional<bool> held;
+    io::testing::run(*reactor_, keep(io::testing::until(holds), held));
+    return *held;
+  }
 
   Bytes read(std::uint64_t offset, std::size_t size) {
     Bytes into(size, 0xee);
@@ -160,8 +167,7 @@ TEST_F(CacheDeviceTest, WhoWantsAPageThatIsOnItsWayWaitsForIt) {
   pass_time();
   EXPECT_FALSE(first || second);
   disk->gate.set();
-  pass_time();
-  EXPECT_TRUE(first && second);
+  EXPECT_TRUE(until([&] { return first && second; }));
   EXPECT_EQ(disk->take_log(), (Log{"read 0+8192"}));
   EXPECT_EQ(counted().joined, 1u);
 }
@@ -175,8 +181,7 @@ TEST_F(CacheDeviceTest, AFetchThatFailsIsTheErrorOfEachWhoWaited) {
   start(cache_->read(0, one), first);
   start(cache_->read(0, other), second);
   disk->gate.set();
-  pass_time();
-  ASSERT_TRUE(first && second);
+  ASSERT_TRUE(until([&] { return first && second; }));
   EXPECT_EQ(first->error().code, EIO);
   EXPECT_EQ(second->error().code, EIO);
   disk->error = 0;
@@ -193,8 +198,7 @@ TEST_F(CacheDeviceTest, AFetchThatAWriteOvertakesIsNotKept) {
   pass_time();
   disk->gate.set();
   EXPECT_TRUE(write(0, 4096, 9));
-  pass_time();
-  EXPECT_TRUE(reading);
+  EXPECT_TRUE(until([&] { return reading.has_value(); }));
   EXPECT_EQ(read(0, 4096)[0], 9);
 }
 
@@ -337,7 +341,7 @@ TEST_F(CacheDeviceTest, WriteBackReachesTheDiskWithAFlush) {
 TEST_F(CacheDeviceTest, WriteBackReachesTheDiskAfterAWhile) {
   open(CacheMode::kWriteBack);
   EXPECT_TRUE(write(0, 4096, 1));
-  pass_time(limits::kWriteOutAge + 500ms);
+  EXPECT_TRUE(until([&] { return counted().dirty_bytes == 0; }));
   EXPECT_EQ(disk->take_log(), (Log{"write 0+4096"}));
 }
 
@@ -361,8 +365,7 @@ TEST_F(CacheDeviceTest, AnErrorOfAWriteOutIsTheNextFlushsAndTheDataStay) {
   open(CacheMode::kWriteBack);
   EXPECT_TRUE(write(0, 4096, 1));
   disk->error = EIO;
-  pass_time(limits::kWriteOutAge + 200ms);
-  EXPECT_EQ(counted().write_out_errors, 1u);
+  EXPECT_TRUE(until([&] { return counted().write_out_errors != 0; }));
   EXPECT_EQ(run(cache_->flush()).error().code, EIO);
   EXPECT_EQ(run(cache_->flush()).error().code, EIO) << "as long as the data are not down";
   EXPECT_EQ(counted().dirty_bytes, 4096u);
@@ -388,8 +391,9 @@ TEST_F(CacheDeviceTest, WritersAreSlowedDownWhenTooMuchIsDirty) {
   EXPECT_GT(done, 150);
   EXPECT_LT(done, 400);
   disk->gate.set();
-  pass_time(20ms);
-  for (const auto& result : results) EXPECT_TRUE(result && *result);
+  const auto ended = [&] { return std::ranges::all_of(results, [](const auto& one) { return one.has_value(); }); };
+  ASSERT_TRUE(until(ended));
+  for (const auto& result : results) EXPECT_TRUE(*result);
 }
 
 TEST_F(CacheDeviceTest, PagesThatBecomeDirtyWhileTheyAreWrittenAreWrittenAgain) {
@@ -402,8 +406,7 @@ TEST_F(CacheDeviceTest, PagesThatBecomeDirtyWhileTheyAreWrittenAreWrittenAgain) 
   start(cache_->write(0, newer, WriteFlags::kNone), writing);
   EXPECT_TRUE(writing) << "a write-out works on a copy";
   disk->gate.set();
-  pass_time();
-  EXPECT_TRUE(flushing);
+  EXPECT_TRUE(until([&] { return flushing.has_value(); }));
   EXPECT_EQ(counted().dirty_bytes, 4096u);
   disk->take_log();
   EXPECT_TRUE(run(cache_->flush()));
@@ -421,8 +424,7 @@ TEST_F(CacheDeviceTest, AFlushWaitsForWhatIsUnderWay) {
   EXPECT_FALSE(second);
   EXPECT_EQ(disk->take_log(), (Log{"write 0+4096"})) << "and flushes the disk only then";
   disk->gate.set();
-  pass_time();
-  EXPECT_TRUE(first && second);
+  EXPECT_TRUE(until([&] { return first && second; }));
 }
 
 TEST_F(CacheDeviceTest, AChangeBelowBringsDownAllThatIsDirtyThere) {

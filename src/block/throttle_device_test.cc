@@ -66,16 +66,12 @@ struct Count {
   std::vector<int> order;
 };
 
-io::Task<void> until(const int& ended, int all) {
-  while (ended < all) co_await io::sleep(io::Reactor::current(), 1ms);
-}
-
 io::Task<void> measure(Device& device, int readers, int each, std::size_t bytes, Count& count, io::Duration& took) {
   const auto start = io::Reactor::current().now();
   for (int reader = 0; reader < readers; ++reader) {
     io::spawn(keep_reading(device, each, bytes, count.ended, count.order, reader));
   }
-  co_await until(count.ended, readers * each);
+  co_await io::testing::until([&count, all = readers * each] { return count.ended == all; });
   took = io::Clock::now() - start;
 }
 
@@ -121,7 +117,7 @@ io::Task<void> ask_for_too_much(Device& device, int& good, int& refused) {
   std::vector<std::uint8_t> into(512);
   int ended = 0;
   for (int i = 0; i < 100; ++i) io::spawn(ask(device, good, refused, into, ended));
-  co_await until(ended, 100);
+  co_await io::testing::until([&ended] { return ended == 100; });
 }
 
 TEST(ThrottleDevice, RefusesWhatWouldWaitTooLong) {

@@ -214,7 +214,7 @@ TEST_F(ThirdPartyTest, ACancelledCopyDoesNotWaitForTheStorage) {
   std::uint64_t seen = 0;
   struct Cancel {
     static io::Task<void> soon(Job& job, std::uint64_t& done) {
-      co_await io::sleep(io::Reactor::current(), 20ms);
+      co_await io::testing::until([&job] { return job.progress().done == 1000 * limits::kThirdPartyDepth; });
       done = job.progress().done;
       job.cancel();
     }

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "initiator/testing/copying_target.h"
+#include "io/testing.h"
 #include "scsi/copy_results.h"
 #include "scsi/sense_codes.h"
 #include "scsi/token_parameters.h"
@@ -383,9 +384,10 @@ TEST_F(TokenCopyTest, OtherErrorsAreThoseOfAWrite) {
 
 /// Cancels when the target has told how far it is.
 io::Task<void> cancel_soon(TokenCopyTest& test, block::CopyWatch& watch) {
-  for (int i = 0; i < 1000 && test.questions < 2; ++i) co_await io::sleep(*test.reactor, 5ms);
-  co_await io::sleep(*test.reactor, 50ms);  // the answer
-  EXPECT_EQ((128u << 10) + test.progress * kBlock, watch.moved) << "what came before the second token, too";
+  // What came before the second token, too.
+  const std::uint64_t moved = (128u << 10) + test.progress * kBlock;
+  co_await io::testing::until([&test, &watch, moved] { return test.questions >= 2 && watch.moved == moved; });
+  EXPECT_EQ(moved, watch.moved);
   watch.canceled = true;
 }
 io::Task<void> cancel_a_copy(TokenCopyTest& test) {

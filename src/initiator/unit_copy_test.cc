@@ -249,7 +249,7 @@ TEST_F(UnitCopyTest, ButNotForEver) {
 
 /// Cancels when the target has told how far it is, or has refused to.
 io::Task<void> cancel_soon(UnitCopyTest& test, block::CopyWatch& watch) {
-  for (int i = 0; i < 1000 && test.questions == 0; ++i) co_await io::sleep(*test.reactor, 5ms);
+  co_await io::testing::until([&test, &watch] { return test.questions != 0 && watch.moved == test.progress; });
   co_await io::sleep(*test.reactor, 600ms);  // time for another question
   EXPECT_EQ(test.progress, watch.moved);
   watch.canceled = true;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/sanitizers.h"
 
 namespace peerlane::io {
 namespace {
@@ -17,6 +18,10 @@ namespace {
 thread_local Reactor* current_reactor = nullptr;
 
 constexpr unsigned kFileSlots = limits::kSessions + limits::kLoginsPending + 512;
+
+/// Stands for all rings' memory. liburing maps and unmaps it by system calls that ThreadSanitizer does not see: where
+/// one ring gets the addresses of an earlier one, of another thread, it would take both threads' use for a race.
+char memory_of_rings;
 
 /// Opens a ring, the best sort of it that this kernel has; the result is as io_uring_queue_init's.
 int open_ring(io_uring& ring, bool& defer_taskrun) {
@@ -84,6 +89,7 @@ Result<void> Reactor::open() {
   assert(current_reactor == nullptr);
   const int opened = open_ring(ring_, features_.defer_taskrun);
   if (opened != 0) return std::unexpected(no_ring(-opened));
+  now_after(&memory_of_rings);
   ring_open_ = true;
   current_reactor = this;
   io_uring_register_ring_fd(&ring_);  // saves a file look-up per system call; no harm where it fails
@@ -108,6 +114,7 @@ Result<void> Reactor::open() {
 
 Reactor::~Reactor() {
   receive_buffers_.reset();
+  now_before(&memory_of_rings);
   if (ring_open_) io_uring_queue_exit(&ring_);
   const std::scoped_lock lock(posted_mutex_);
   if (wakeup_fd_ >= 0) close(wakeup_fd_);

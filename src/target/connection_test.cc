@@ -474,7 +474,7 @@ io::Task<void> terminate_while_ending(Loopback& loop, StuckDevice& disk, io::Rea
   const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
   std::vector<std::uint8_t> payload = pattern(512, 0);
   co_await loop.initiator->send(command, std::move(payload));
-  while (disk.waiting < 1) co_await io::sleep(reactor, std::chrono::milliseconds(1));
+  co_await io::testing::until([&disk] { return disk.waiting == 1; });
   loop.connection().close("the test cuts it");
   co_await io::sleep(reactor, std::chrono::milliseconds(20));
   io::spawn(let_go_later(disk, reactor));
@@ -552,7 +552,7 @@ io::Task<void> drop_while_stuck(Loopback& loop, StuckDevice& disk, io::Reactor& 
     if (tag % 2 != 0) data = pattern(4096, tag);
     co_await loop.initiator->send(command, std::move(data));
   }
-  while (disk.waiting < 20) co_await io::sleep(reactor, std::chrono::milliseconds(1));
+  co_await io::testing::until([&disk] { return disk.waiting == 20; });
   loop.connection().close("the test cuts it");
   co_await io::sleep(reactor, std::chrono::milliseconds(20));
   EXPECT_FALSE(loop.served()) << "the connection stays until the disk has let go of its buffers";
@@ -574,7 +574,8 @@ io::Task<void> fill_window(Loopback& loop, StuckDevice& disk, io::Reactor& react
     const auto command = loop.initiator->command(kRead10, tag, 0, 1);
     co_await loop.initiator->send(command);
   }
-  co_await io::sleep(reactor, std::chrono::milliseconds(50));
+  co_await io::testing::until([&disk] { return disk.waiting >= limits::kCommandWindow; });
+  co_await io::sleep(reactor, std::chrono::milliseconds(20));
   EXPECT_EQ(disk.waiting, limits::kCommandWindow) << "commands beyond MaxCmdSN are ignored";
   disk.let_go.set();
   unsigned answered = 0;

@@ -66,7 +66,13 @@ class SessionTest : public ::testing::Test {
     co_return loop->initiator->as<iscsi::TaskManagementResponse>().response;
   }
 
-  io::Task<void> settle() { return io::sleep(*reactor, std::chrono::milliseconds(20)); }
+  /// Waits until so many commands are with the disk, and a while for those that must not come.
+  io::Task<void> settle(unsigned at_the_disk) {
+    const bool came = co_await io::testing::until([this, at_the_disk] { return disk->waiting == at_the_disk; });
+    EXPECT_TRUE(came);
+    co_await io::sleep(*reactor, std::chrono::milliseconds(20));
+    EXPECT_EQ(disk->waiting, at_the_disk);
+  }
 
   io::Task<void> ordered_between_simple();
   io::Task<void> abort_while_dormant();
@@ -82,17 +88,14 @@ io::Task<void> SessionTest::ordered_between_simple() {
   co_await read(2, iscsi::Attribute::kOrdered);
   co_await read(3, iscsi::Attribute::kSimple);
   co_await read(4, iscsi::Attribute::kHeadOfQueue);
-  co_await settle();
-  EXPECT_EQ(disk->waiting, 2u) << "the simple one and the head of the queue";
+  co_await settle(2);       // the simple one and the head of the queue
   disk->let_go.wake_all();  // these two; what starts now waits for the next time
   EXPECT_EQ(co_await status_of(1), scsi::Status::kGood);
   EXPECT_EQ(co_await status_of(4), scsi::Status::kGood);
-  co_await settle();
-  EXPECT_EQ(disk->waiting, 1u);
+  co_await settle(1);
   disk->let_go.wake_all();
   EXPECT_EQ(co_await status_of(2), scsi::Status::kGood);
-  co_await settle();
-  EXPECT_EQ(disk->waiting, 1u);
+  co_await settle(1);
   disk->let_go.wake_all();
   EXPECT_EQ(co_await status_of(3), scsi::Status::kGood);
   co_await loop->end();
@@ -105,7 +108,7 @@ TEST_F(SessionTest, AnOrderedCommandIsExecutedAlone) {
 io::Task<void> SessionTest::abort_while_dormant() {
   co_await read(1, iscsi::Attribute::kSimple);
   for (std::uint32_t tag = 2; tag < 6; ++tag) co_await read(tag, iscsi::Attribute::kOrdered);
-  co_await settle();
+  co_await settle(1);
   EXPECT_EQ(co_await function(TaskFunction::kAbortTask, 10, 3), iscsi::TaskFunctionResponse::kFunctionComplete);
   EXPECT_EQ(co_await function(TaskFunction::kQueryTask, 11, 3), iscsi::TaskFunctionResponse::kFunctionComplete);
   EXPECT_EQ(co_await function(TaskFunction::kQueryTask, 12, 4), iscsi::TaskFunctionResponse::kFunctionSucceeded);
@@ -114,7 +117,7 @@ io::Task<void> SessionTest::abort_while_dormant() {
   disk->let_go.reset();
 
   for (std::uint32_t tag = 20; tag < 26; ++tag) co_await read(tag, iscsi::Attribute::kOrdered);
-  co_await settle();
+  co_await settle(1);
   io::spawn([](StuckDevice& stuck, io::Reactor& on) -> io::Task<void> {
     co_await io::sleep(on, std::chrono::milliseconds(50));
     stuck.let_go.set();
