@@ -78,8 +78,10 @@ class Machine:
             options = f",{self.network}" if isinstance(self.network, str) else ""
             arguments += ["-netdev", f"user,id=net{options}", "-device", "virtio-net-pci,netdev=net,romfile="]
         self._start = time.monotonic()
-        self._process = subprocess.Popen(["timeout", str(self.limit), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
+        # The guest goes with this process, however that ends.
+        bounded = ["setpriv", "--pdeathsig", "TERM", "timeout", str(self.limit), *map(str, arguments)]
+        self._process = subprocess.Popen(bounded, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
         theirs.close()
         self._answers = self._control.makefile("rb")
         self._reader = threading.Thread(target=self._read_console, daemon=True)
