@@ -75,7 +75,9 @@ class MultipathTest(unittest.TestCase):
                 self.cut_and_restore(relay, first, second)
                 self.change_states(first, second)
                 self.assertGreater(self.load.finish(), 0)
-                guest.run(f"umount /mnt/disk; e2fsck -fn {MAP}; multipath -F; multipathd shutdown", 120)
+                guest.run(f"umount /mnt/disk; e2fsck -fn {MAP}", 120)
+                guest.wait_until("multipath -F")  # multipathd may just be looking at the map
+                guest.run("multipathd shutdown")
                 initiator.log_out_everywhere()
 
     def check_topology(self):
