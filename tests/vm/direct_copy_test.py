@@ -7,6 +7,7 @@ A class is a guest; its tests use it one after the other."""
 import json
 import pathlib
 import struct
+import time
 import unittest
 
 import environment
@@ -76,7 +77,8 @@ class SwitchTest(DirectCopyTest):
              # Protection information with guards of 16 and 64 bits; other metadata besides.
              Disk("P", ROOT, namespaces=(32,), options=",ms=8,pi=1,mssrl=64,mcl=256,msrc=7"),
              Disk("Q", ROOT, namespaces=(32,), options=",ms=16,pi=1,pif=2,mssrl=64,mcl=256,msrc=7"),
-             Disk("R", ROOT, namespaces=(32,), options=",ms=16,pi=1"))
+             Disk("R", ROOT, namespaces=(32,), options=",ms=16,pi=1"),
+             Disk("S", namespaces=(32,), rate=4, options=",mssrl=256,mcl=1024,msrc=7"))
     options = {"redirect": True}
     # What is read of P and Q with the wrong protection information.
     expected_in_kernel_log = (r"nvme\dn\d: I/O Cmd.* I/O Error [(]sct 0x2 / sc 0x8[24][)]",
@@ -300,6 +302,15 @@ class SwitchTest(DirectCopyTest):
         self.copies.same("A", "D", 8 * MIB, 0, 16 * MIB)
         self.assertIn("Descriptor Format 2", self.copies.explain("D", "D/2")[2]["NVMe Copy"])
 
+
+    def test_nvme_copy_is_interrupted(self):
+        """After the command that is under way, not after all of a piece."""
+        pid = self.start(self.copies.command("S", "S", "--length 16M", "--destination-offset 16M", "--only nvme-copy"))
+        deadline = time.monotonic() + environment.seconds(20)
+        while "S" not in self.guest.audit.copied() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.guest.run(f"kill -INT {pid}; while [ -d /proc/{pid} ]; do sleep 0.1; done")
+        self.assertLess(self.guest.audit.copied()["S"].blocks, 16 * MIB // 512)
 
     def test_nvme_copy_with_protection_information(self):
         """The controller makes that of the destination. Linux checks it when it reads."""

@@ -53,6 +53,7 @@ class Disk:
     path_to: str = ""           # instead of namespaces of its own: those of this other disk, as one subsystem
     # Requests that fail: ("read" or "write", sector of 512 bytes).
     fault: tuple = ()
+    rate: int = 0               # MiB per second that it writes at most
     options: str = ""           # further ones of QEMU's nvme-ns
 
 
@@ -156,7 +157,9 @@ class Lab(Machine):
                     with open(path, "wb") as file:
                         file.truncate(size * MIB)
                 node = f"image{disk.name}{i}"
-                arguments += ["-blockdev", _block_device(path, node, disk.fault if i == 1 else ()),
+                if disk.rate:
+                    arguments += ["-object", f"throttle-group,id=rate-{node},x-bps-write={disk.rate * MIB}"]
+                arguments += ["-blockdev", _block_device(path, node, disk.fault if i == 1 else (), disk.rate),
                               "-device", f"nvme-ns,bus=nvme{disk.name},nsid={nsid(disk.name, i)},drive={node}"
                               + disk.options]
         return arguments
@@ -205,8 +208,11 @@ def image(directory, name, namespace=1):
     return pathlib.Path(directory) / f"{name}{namespace}.img"
 
 
-def _block_device(path, node, fault):
+def _block_device(path, node, fault, rate):
     options = f"driver=raw,node-name={node},discard=unmap,cache.no-flush=on"
+    if rate:
+        return (f"{options},file.driver=throttle,file.throttle-group=rate-{node},file.file.driver=file,"
+                f"file.file.filename={path}")
     if not fault:
         return f"{options},file.driver=file,file.filename={path}"
     direction, sector = fault
