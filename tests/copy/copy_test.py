@@ -493,7 +493,7 @@ class ReportTest(CopyTest):
 
     def test_progress_as_json_lines(self):
         self.make(self.source, (0, 14 * MIB))
-        error = self.copy(self.source, self.destination, "--rate", "2M", "--progress", "json").stderr
+        error = self.copy(self.source, self.destination, "--rate", "1536K", "--progress", "json").stderr
         lines = [json.loads(line) for line in error.splitlines()]
         self.assertTrue(lines)
         for line in lines:

@@ -454,8 +454,10 @@ class SlowLoginTest(unittest.TestCase):
             stalling.login_step(stalling.names(), 0, transit=False)
             start = time.monotonic()
             login = wire.login_request(wire.encode_keys(stalling.names()), 0, 1, 0, isid=bytes(6)).bytes()
-            for i in range(14):
-                dribbling.send_bytes(login[i:i + 1])
+            for byte in login:
+                if time.monotonic() - start > 12:
+                    break
+                dribbling.send_bytes(bytes((byte,)))
                 stalling.login_step([], 0, transit=False)
                 time.sleep(1)
             for connection in (silent, dribbling, stalling.connection):
