@@ -73,6 +73,8 @@ io::Task<void> Connection::serve() {
   while (next == Next::kGoOn && !closing_) {
     co_await out_.wait_for_room();
     auto read = co_await reader_.next();
+    // Nothing more begins in a session that has been ended: its successor may be at work already.
+    if (closing_) break;
     if (read) {
       next = co_await dispatch();
     } else {

@@ -128,7 +128,12 @@ void SendQueue::queue(Entry& entry) {
 }
 
 void SendQueue::run_deferred() {
-  if (!sending_ && queued_.first != nullptr) io::spawn(send_all());
+  if (sending_) return;
+  if (queued_.first != nullptr) {
+    io::spawn(send_all());
+  } else {
+    sent_.wake_all();
+  }
 }
 
 /// Moves what fits into one system call from the queue to the air.
@@ -171,6 +176,8 @@ io::Task<void> SendQueue::drain() {
 void SendQueue::abandon() {
   failed_ = true;
   recycle(queued_);
+  // Who waits for what is dropped now looks again, but not from within this call: its caller may end with that.
+  executor_.defer(*this);
 }
 
 }  // namespace peerlane::transport
