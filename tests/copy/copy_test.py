@@ -480,7 +480,7 @@ class ReportTest(CopyTest):
     def test_progress_lines_say_what_is_so(self):
         self.make(self.source, (0, 14 * MIB))
         started = time.monotonic()
-        error = self.copy(self.source, self.destination, "--rate", "2M", "--progress", "lines").stderr
+        error = self.copy(self.source, self.destination, "--rate", "1536K", "--progress", "lines").stderr
         self.assertGreater(time.monotonic() - started, 5)
         first, error = error.split("\n", 1)
         self.assertRegex(first, "^.* -> .*: 14 MiB.*, by host memory")
