@@ -47,6 +47,8 @@ inline void mark_unused(const void*, std::size_t) {}
 inline void mark_used(const void*, std::size_t) {}
 #endif
 
+/// What threads did until they said now_before() with this address came before what the caller of now_after() does from
+/// then on.
 #if defined(PEERLANE_TSAN)
 inline void now_after(void* what) {
   __tsan_acquire(what);
@@ -55,7 +57,6 @@ inline void now_before(void* what) {
   __tsan_release(what);
 }
 #else
-/// What threads did until they said now_before() with this address came before what the caller does from now on.
 inline void now_after(void*) {}
 inline void now_before(void*) {}
 #endif

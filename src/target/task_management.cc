@@ -51,11 +51,11 @@ io::Task<void> Connection::manage_tasks(iscsi::TaskManagementRequest request) {
   iscsi::TaskManagementResponse answer;
   answer.initiator_task_tag = request.initiator_task_tag;
   answer.response = co_await carry_out(request);
-  log::info("session {}: {} answered {}", session_->identity().text(), iscsi::name(request.function),
-            static_cast<unsigned>(answer.response));
   // Nobody waits for the answer of a session that has ended meanwhile, and those who have logged in since are not to be
   // cut off for it.
   if (closing_) co_return;
+  log::info("session {}: {} answered {}", session_->identity().text(), iscsi::name(request.function),
+            static_cast<unsigned>(answer.response));
   out_.push(number(answer, true));
   if (request.function != TaskFunction::kTargetColdReset) co_return;
   // A cold reset ends all sessions of the target, the requester's too (RFC 7143 §11.5.1).

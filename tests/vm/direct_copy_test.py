@@ -302,7 +302,6 @@ class SwitchTest(DirectCopyTest):
         self.copies.same("A", "D", 8 * MIB, 0, 16 * MIB)
         self.assertIn("Descriptor Format 2", self.copies.explain("D", "D/2")[2]["NVMe Copy"])
 
-
     def test_nvme_copy_is_interrupted(self):
         """After the command that is under way, not after all of a piece."""
         pid = self.start(self.copies.command("S", "S", "--length 16M", "--destination-offset 16M", "--only nvme-copy"))

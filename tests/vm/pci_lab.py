@@ -53,7 +53,7 @@ class Disk:
     path_to: str = ""           # instead of namespaces of its own: those of this other disk, as one subsystem
     # Requests that fail: ("read" or "write", sector of 512 bytes).
     fault: tuple = ()
-    rate: int = 0               # MiB per second that it writes at most
+    rate: int = 0               # MiB per second that it writes at most; not with a fault
     options: str = ""           # further ones of QEMU's nvme-ns
 
 
