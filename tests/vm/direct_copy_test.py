@@ -712,10 +712,15 @@ class PowerCutTest(unittest.TestCase):
         written = self.written(images)
         self.assertLess(written, self.LENGTH)
 
-        # Disks have other places then, and other names.
-        names = {name: guest.disk(name).path for name in "ABJ"}
+        # Disks have other places then, and other names: Linux looks at all at once, and names them as they come.
+        before = dict(guest.found)
         with Lab(self.DISKS[::-1], images=images) as guest:
-            self.assertNotEqual(names, {name: guest.disk(name).path for name in "ABJ"})
+            first, *others = sorted("ABJ", key=lambda name: before[name, 1].path)
+            guest.bind_anew(*others, first)
+            for name in "ABJ":
+                self.assertNotEqual(before[name, 1].path, guest.disk(name).path)
+            for name in "AB":
+                self.assertNotEqual(before[name, 1].address, guest.disk(name).address)
             copies = Copies(self, guest)
             self.mount(guest)
             result = copies.run("A", "B", "--resume /mnt/journal")

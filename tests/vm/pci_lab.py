@@ -125,12 +125,18 @@ class Lab(Machine):
 
     def believe_identities(self, *names):
         """Has Linux take what these disks say of themselves (EUI-64, UUID) for true. By itself it does not, since the
-        disks of two QEMUs may say the same. They are taken from the driver and given back: nobody may use them."""
+        disks of two QEMUs may say the same. Nobody may use them."""
         # Entries that a driver is given now are looked at before its own. The last number is that of no quirks.
-        script = "cd /sys/bus/pci/drivers/nvme; echo 1b36 10 ffffffff ffffffff 10802 ffffff 0 > new_id"
+        self.run("echo 1b36 10 ffffffff ffffffff 10802 ffffff 0 > /sys/bus/pci/drivers/nvme/new_id")
         for name in names:
-            script += f"; echo {self.disk(name).address} > unbind; echo {self.disk(name).address} > bind"
-        self.run(script)
+            self.bind_anew(name)
+
+    def bind_anew(self, *names):
+        """Takes these disks from the driver, which has them come back in this order: the first one gets the lowest
+        number that is free then. Nobody may use them."""
+        addresses = [self.disk(name).address for name in names]
+        for file in "unbind", "bind":
+            self.run("cd /sys/bus/pci/drivers/nvme" + "".join(f"; echo {address} > {file}" for address in addresses))
         self._find_disks()
 
     # --- Disks -------------------------------------------------------------------------------------------------------
