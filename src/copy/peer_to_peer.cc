@@ -135,6 +135,7 @@ io::Task<Result<void>> PeerToPeer::move(Piece piece) {
   if ((piece.source | piece.destination | piece.length) % unit_ != 0) {
     co_return fail(ENOTSUP, fmt::format("it begins or ends inside a block of {} bytes", unit_));
   }
+  const std::uint64_t all = piece.length;
   while (piece.length > 0) {
     while (state_ == State::kProbing) co_await changed_;
     if (state_ == State::kClosed) {
@@ -151,6 +152,8 @@ io::Task<Result<void>> PeerToPeer::move(Piece piece) {
     piece.destination += part.length;
     piece.length -= part.length;
   }
+  // Parts of a piece that cannot be moved as a whole are written again by another way, and counted there.
+  account_.add(Way::kPeerToPeer, all);
   co_return Result<void>();
 }
 
@@ -238,7 +241,6 @@ io::Task<Result<void>> PeerToPeer::transfer(Piece part, ByteSpan memory) {
     moved = co_await look_at(part);
     if (!moved) co_return moved;
   }
-  account_.add(Way::kPeerToPeer, part.length);
   co_return Result<void>();
 }
 

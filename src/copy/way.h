@@ -67,8 +67,9 @@ class Mover {
   Mover& operator=(const Mover&) = delete;
   virtual ~Mover() = default;
 
-  /// Moves `piece` and counts it. An error names the end and the offset. ENOTSUP: this way cannot move it after all,
-  /// for the reason in the message, and a longer one is to be tried, which writes all of it again.
+  /// Moves `piece`, and counts it when all of it has been moved. An error names the end and the offset. ENOTSUP: this
+  /// way cannot move it after all, for the reason in the message, and a longer one is to be tried, which writes all of
+  /// it again.
   virtual io::Task<Result<void>> move(Piece piece) = 0;
 
   /// Bytes of pieces under way that are known to have been moved already: progress that a caller does not see.
