@@ -96,7 +96,7 @@ class Connection {
   io::Task<iscsi::TaskFunctionResponse> manage_unit(iscsi::TaskFunction function, LogicalUnit& unit);
   io::Task<iscsi::TaskFunctionResponse> abort_task(iscsi::TaskManagementRequest request);
   io::Task<void> reset_target(iscsi::TaskFunction function);
-  io::Task<void> reset_everywhere(const LogicalUnit& unit);
+  io::Task<void> reset_everywhere(const LogicalUnit* unit);
 
   // The watch (connection.cc)
   void watch();

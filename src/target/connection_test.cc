@@ -2,23 +2,21 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
 #include <gtest/gtest.h>
 
 #include "block/ram_device.h"
 #include "io/testing.h"
-#include "scsi/sense_codes.h"
+#include "scsi/sense.h"
 #include "target/testing/loopback.h"
 
 namespace peerlane::target {
 namespace {
 
+using testing::kRead10;
+using testing::kWrite10;
 using testing::Loopback;
 using testing::StuckDevice;
-
-constexpr std::uint8_t kRead10 = 0x28;
-constexpr std::uint8_t kWrite10 = 0x2a;
 
 std::unique_ptr<block::Device> ram_disk() {
   return std::move(*block::RamDevice::create(64u << 20, 512, false, "ram:64M"));
@@ -350,43 +348,7 @@ TEST_F(ConnectionTest, ManyLargeReadsShareTheSessionsBuffersAndAllEnd) {
   io::testing::run(*reactor, read_much_at_once(loop));
 }
 
-// --- Task management with a disk that does not answer ---
-
-io::Task<void> abort_stuck_write(Loopback& loop, StuckDevice& disk) {
-  const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
-  std::vector<std::uint8_t> payload3 = pattern(512, 0);
-  co_await loop.initiator->send(command, std::move(payload3));
-  const auto abort = loop.initiator->function(iscsi::TaskFunction::kAbortTask, 2, 1);
-  co_await loop.initiator->send_bare(abort);
-  bool got = co_await loop.initiator->receive();
-  EXPECT_TRUE(got);
-  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kTaskManagementResponse);
-  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response,
-            iscsi::TaskFunctionResponse::kFunctionComplete);
-  EXPECT_EQ(disk.waiting, 1u) << "answered although the disk still has the write";
-
-  // The write may still reach the disk: nothing may overtake it.
-  const auto after = loop.initiator->command(kRead10, 1, 0, 1);
-  co_await loop.initiator->send(after);
-  got = co_await loop.initiator->receive();
-  EXPECT_TRUE(got);
-  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kScsiResponse);
-  EXPECT_EQ(loop.initiator->as<iscsi::ScsiResponse>().status, static_cast<std::uint8_t>(scsi::Status::kBusy));
-
-  disk.let_go.set();
-  std::vector<std::uint8_t> data;
-  co_await read_back(loop, 3, 1, data);
-  EXPECT_EQ(data, pattern(512, 0));
-  co_await loop.end();
-}
-
-TEST_F(ConnectionTest, AnAbortIsAnsweredWhileTheDiskIsStuckAndNothingOvertakesTheWrite) {
-  auto owned = std::make_unique<StuckDevice>(ram_disk());
-  StuckDevice& disk = *owned;
-  Loopback loop(*reactor, std::move(owned));
-  loop.serve();
-  io::testing::run(*reactor, abort_stuck_write(loop, disk));
-}
+// --- With a disk that does not answer ---
 
 io::Task<void> no_room_for_early_data(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {
   const auto read = loop.initiator->command(kRead10, 1, 0, 1);
@@ -433,116 +395,6 @@ TEST_F(ConnectionTest, DataThatNobodyHasAskedForEndTheirCommandWhenThereIsNoRoom
   loop.parameters.initial_r2t = false;
   loop.serve();
   io::testing::run(*reactor, no_room_for_early_data(loop, disk, *reactor));
-}
-
-// --- Aborts while an earlier abort still waits for the disk ---
-
-io::Task<void> let_go_later(StuckDevice& disk, io::Reactor& reactor) {
-  co_await io::sleep(reactor, std::chrono::milliseconds(100));
-  disk.let_go.set();
-}
-
-io::Task<void> abort_again(Loopback& loop, StuckDevice& disk, io::Reactor& reactor, iscsi::TaskFunction again) {
-  const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
-  std::vector<std::uint8_t> payload = pattern(512, 0);
-  co_await loop.initiator->send(command, std::move(payload));
-  const auto first = loop.initiator->function(iscsi::TaskFunction::kAbortTask, 2, 1);
-  co_await loop.initiator->send_bare(first);
-  const auto second = loop.initiator->function(again, 3, 1);
-  co_await loop.initiator->send_bare(second);
-  io::spawn(let_go_later(disk, reactor));
-  for (int answers = 0; answers < 2; ++answers) {
-    const bool got = co_await loop.initiator->receive();
-    EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kTaskManagementResponse);
-    EXPECT_EQ(disk.waiting, 0u) << "an answer says that the write has ended";
-  }
-  co_await loop.end();
-}
-
-TEST_F(ConnectionTest, NoAnswerOvertakesTheEndOfAnEarlierAbort) {
-  for (const auto again : {iscsi::TaskFunction::kAbortTask, iscsi::TaskFunction::kAbortTaskSet,
-                           iscsi::TaskFunction::kLogicalUnitReset, iscsi::TaskFunction::kItNexusReset}) {
-    auto owned = std::make_unique<StuckDevice>(ram_disk());
-    StuckDevice& disk = *owned;
-    Loopback loop(*reactor, std::move(owned));
-    loop.serve();
-    io::testing::run(*reactor, abort_again(loop, disk, *reactor, again));
-  }
-}
-
-io::Task<void> terminate_while_ending(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {
-  const auto command = loop.initiator->command(kWrite10, 1, 0, 1);
-  std::vector<std::uint8_t> payload = pattern(512, 0);
-  co_await loop.initiator->send(command, std::move(payload));
-  co_await io::testing::until([&disk] { return disk.waiting == 1; });
-  loop.connection().close("the test cuts it");
-  co_await io::sleep(reactor, std::chrono::milliseconds(20));
-  io::spawn(let_go_later(disk, reactor));
-  std::string why = "another login";
-  co_await loop.session().terminate(std::move(why));
-  EXPECT_EQ(disk.waiting, 0u) << "whoever logs in anew must not be overtaken by the old session's write";
-  co_await loop.end();
-}
-
-TEST_F(ConnectionTest, ASessionThatIsReplacedWhileItsConnectionEndsHasEndedItsTasks) {
-  auto owned = std::make_unique<StuckDevice>(ram_disk());
-  StuckDevice& disk = *owned;
-  Loopback loop(*reactor, std::move(owned));
-  loop.serve();
-  io::testing::run(*reactor, terminate_while_ending(loop, disk, *reactor));
-}
-
-io::Task<void> abort_all_kinds(Loopback& loop, StuckDevice& disk) {
-  // One task that waits for data, one that waits for unsolicited data, one that waits for the disk.
-  const auto solicited = loop.initiator->command(kWrite10, 1, 0, 2);
-  co_await loop.initiator->send(solicited);
-  bool got = co_await loop.initiator->receive();
-  EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kR2t);
-  auto unsolicited = loop.initiator->command(kWrite10, 2, 0, 2);
-  unsolicited.final = false;
-  std::vector<std::uint8_t> payload4 = pattern(512, 0);
-  co_await loop.initiator->send(unsolicited, std::move(payload4));
-  const auto read = loop.initiator->command(kRead10, 3, 0, 1);
-  co_await loop.initiator->send(read);
-
-  disk.let_go
-      .set();  // reads after this do not wait; the one under way completes before the function is answered, or not
-  const auto reset = loop.initiator->function(iscsi::TaskFunction::kLogicalUnitReset, 4, iscsi::kReservedTag);
-  co_await loop.initiator->send_bare(reset);
-  do {
-    got = co_await loop.initiator->receive();
-    EXPECT_TRUE(got);
-  } while (got && loop.initiator->opcode() == iscsi::Opcode::kDataIn);
-  EXPECT_EQ(loop.initiator->opcode(), iscsi::Opcode::kTaskManagementResponse);
-  EXPECT_EQ(loop.initiator->as<iscsi::TaskManagementResponse>().response,
-            iscsi::TaskFunctionResponse::kFunctionComplete);
-
-  // Data that the initiator had under way for them are skipped, and the window is as wide as at first.
-  iscsi::DataOut late;
-  late.final = true;
-  late.initiator_task_tag = 2;
-  late.buffer_offset = 512;
-  std::vector<std::uint8_t> payload5 = pattern(512, 0);
-  co_await loop.initiator->send(late, std::move(payload5));
-  const auto attention = loop.initiator->command(kRead10, 5, 0, 1);
-  co_await loop.initiator->send(attention);
-  got = co_await loop.initiator->receive();
-  EXPECT_TRUE(got);
-  const auto response = loop.initiator->as<iscsi::ScsiResponse>();
-  const auto sense = scsi::decode_sense(ByteView(loop.initiator->data()).subspan(2));
-  EXPECT_TRUE(sense.has_value());
-  EXPECT_EQ(sense.value_or(scsi::Sense{}).code, scsi::sense_codes::kBusDeviceReset);
-  EXPECT_EQ(response.max_cmd_sn.steps_from(response.exp_cmd_sn), limits::kCommandWindow - 1);
-  co_await loop.end();
-}
-
-TEST_F(ConnectionTest, AResetEndsTasksWhateverTheyWaitFor) {
-  auto owned = std::make_unique<StuckDevice>(ram_disk());
-  StuckDevice& disk = *owned;
-  Loopback loop(*reactor, std::move(owned));
-  loop.parameters.initial_r2t = false;
-  loop.serve();
-  io::testing::run(*reactor, abort_all_kinds(loop, disk));
 }
 
 io::Task<void> drop_while_stuck(Loopback& loop, StuckDevice& disk, io::Reactor& reactor) {

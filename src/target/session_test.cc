@@ -14,10 +14,9 @@ namespace peerlane::target {
 namespace {
 
 using iscsi::TaskFunction;
+using testing::kRead10;
 using testing::Loopback;
 using testing::StuckDevice;
-
-constexpr std::uint8_t kRead10 = 0x28;
 
 class SessionTest : public ::testing::Test {
  protected:

@@ -27,15 +27,35 @@ ItlNexus& nexus_with(Session& session, const LogicalUnit& unit) {
   std::unreachable();
 }
 
-/// Aborts what a session has in `unit`, and ends its ACA there (SAM-5 §5.9.4).
+/// Aborts what a session has in `unit`, or in all units, and ends its ACA there (SAM-5 §5.9.4).
 io::Task<void> abort_in(std::shared_ptr<Session> session, const LogicalUnit* unit) {
   co_await session->abort_tasks(unit);
-  if (session->nexus() != nullptr) nexus_with(*session, *unit).task_set().clear_aca();
+  if (session->nexus() == nullptr) co_return;
+  for (const scsi::Lun lun : session->device().luns()) {
+    if (unit == nullptr || &session->device().unit(lun) == unit) session->nexus()->find(lun)->task_set().clear_aca();
+  }
 }
 
 io::Task<void> terminate_in(std::shared_ptr<Session> session) {
   std::string why = "TARGET COLD RESET by another initiator";
   co_await session->terminate(std::move(why));
+}
+
+using Sessions = std::vector<std::shared_ptr<Session>>;
+using SessionWork = std::function<io::Task<void>(std::shared_ptr<Session>)>;
+
+io::Task<void> work_in(io::Executor& here, std::shared_ptr<Session> session, const SessionWork& work, io::Gate& gate) {
+  const io::Gate::Pass inside(gate);
+  std::function<io::Task<void>()> make = [&session, &work] { return work(session); };
+  co_await io::run_on(here, session->executor(), std::move(make));
+}
+
+/// Does `work` in all of them at once, each on its own executor, since each may have to wait for the backend; ends when
+/// all have.
+io::Task<void> work_in_all(io::Executor& here, Sessions sessions, SessionWork work) {
+  io::Gate gate;
+  for (const std::shared_ptr<Session>& session : sessions) io::spawn(work_in(here, session, work, gate));
+  co_await gate.drained();
 }
 
 bool reaches_the_whole_target(TaskFunction function) {
@@ -60,12 +80,10 @@ io::Task<void> Connection::manage_tasks(iscsi::TaskManagementRequest request) {
   if (request.function != TaskFunction::kTargetColdReset) co_return;
   // A cold reset ends all sessions of the target, the requester's too (RFC 7143 §11.5.1).
   co_await out_.drain();
-  const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
-  for (const std::shared_ptr<Session>& session : sessions) {
-    if (session == session_) continue;
-    std::function<io::Task<void>()> work = [session] { return terminate_in(session); };
-    co_await io::run_on(executor_, session->executor(), std::move(work));
-  }
+  Sessions others = host_.sessions_of(*session_->identity().target);
+  std::erase(others, session_);
+  SessionWork terminate = terminate_in;
+  co_await work_in_all(executor_, std::move(others), std::move(terminate));
   close("TARGET COLD RESET");
 }
 
@@ -122,7 +140,7 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
       own.task_set().advance();
       break;
     case TaskFunction::kLogicalUnitReset:
-      co_await reset_everywhere(unit);
+      co_await reset_everywhere(&unit);
       co_await unit.reset(scsi::sense_codes::kBusDeviceReset, nullptr);
       break;
     case TaskFunction::kQueryTaskSet: {
@@ -140,38 +158,34 @@ io::Task<TaskFunctionResponse> Connection::manage_unit(TaskFunction function, Lo
   co_return TaskFunctionResponse::kFunctionComplete;
 }
 
-/// Aborts the tasks of all sessions in `unit`, and ends their ACAs.
-io::Task<void> Connection::reset_everywhere(const LogicalUnit& unit) {
-  const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
-  for (const std::shared_ptr<Session>& session : sessions) {
-    std::function<io::Task<void>()> work = [session, &unit] { return abort_in(session, &unit); };
-    co_await io::run_on(executor_, session->executor(), std::move(work));
-  }
+/// Aborts the tasks of all sessions in `unit`, or in all units, and ends their ACAs.
+io::Task<void> Connection::reset_everywhere(const LogicalUnit* unit) {
+  Sessions sessions = host_.sessions_of(*session_->identity().target);
+  SessionWork abort = [unit](std::shared_ptr<Session> session) { return abort_in(std::move(session), unit); };
+  co_await work_in_all(executor_, std::move(sessions), std::move(abort));
 }
 
 io::Task<void> Connection::abort_tasks_of(std::vector<NexusName> nexuses, const LogicalUnit& unit) {
-  const std::vector<std::shared_ptr<Session>> sessions = host_.sessions_of(*session_->identity().target);
-  for (const std::shared_ptr<Session>& session : sessions) {
-    if (session == session_ || std::ranges::find(nexuses, session->identity().nexus()) == nexuses.end()) continue;
-    std::function<io::Task<void>()> work = [session, &unit] { return abort_in(session, &unit); };
-    co_await io::run_on(executor_, session->executor(), std::move(work));
-  }
+  Sessions others = host_.sessions_of(*session_->identity().target);
+  std::erase_if(others, [&](const std::shared_ptr<Session>& session) {
+    return session == session_ || std::ranges::find(nexuses, session->identity().nexus()) == nexuses.end();
+  });
+  SessionWork abort = [&unit](std::shared_ptr<Session> session) { return abort_in(std::move(session), &unit); };
+  co_await work_in_all(executor_, std::move(others), std::move(abort));
 }
 
 /// I_T NEXUS RESET concerns this session alone; the others every logical unit with all its tasks.
 io::Task<void> Connection::reset_target(TaskFunction function) {
   TargetDevice& device = session_->device();
   if (function == TaskFunction::kItNexusReset) {
-    co_await session_->abort_tasks(nullptr);
+    co_await abort_in(session_, nullptr);
     for (const scsi::Lun lun : device.luns()) {
-      ItlNexus& nexus = *session_->nexus()->find(lun);
-      nexus.task_set().clear_aca();
-      nexus.attentions().establish(scsi::sense_codes::kNexusLoss);
+      session_->nexus()->find(lun)->attentions().establish(scsi::sense_codes::kNexusLoss);
     }
     co_return;
   }
+  co_await reset_everywhere(nullptr);
   for (const scsi::Lun lun : device.luns()) {
-    co_await reset_everywhere(device.unit(lun));
     co_await device.unit(lun).reset(scsi::sense_codes::kBusDeviceReset, nullptr);
   }
 }

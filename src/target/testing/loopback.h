@@ -21,6 +21,9 @@
 
 namespace peerlane::target::testing {
 
+inline constexpr std::uint8_t kRead10 = 0x28;
+inline constexpr std::uint8_t kWrite10 = 0x2a;
+
 /// A disk whose reads and writes wait until they are let go.
 class StuckDevice final : public block::Device {
  public:
@@ -77,11 +80,11 @@ class LoopbackInitiator : public transport::testing::WireEnd {
     co_await send_bare(pdu, std::move(data));
   }
 
-  /// A READ(10) or WRITE(10) of `blocks` 512-byte blocks, numbered.
+  /// A READ(10) or WRITE(10) (kRead10, kWrite10) of `blocks` 512-byte blocks, numbered.
   iscsi::ScsiCommand command(std::uint8_t operation, std::uint32_t tag, std::uint32_t lba, std::uint16_t blocks) {
     iscsi::ScsiCommand pdu;
-    pdu.read = operation == 0x28;
-    pdu.write = operation == 0x2a;
+    pdu.read = operation == kRead10;
+    pdu.write = operation == kWrite10;
     pdu.initiator_task_tag = tag;
     pdu.expected_data_transfer_length = blocks * 512u;
     pdu.cmd_sn = cmd_sn++;
@@ -103,24 +106,22 @@ class LoopbackInitiator : public transport::testing::WireEnd {
   }
 };
 
-/// A target with one LUN, and one session to it.
+/// One session to a target with one LUN.
 class Loopback final : public ConnectionHost {
  public:
-  explicit Loopback(io::Reactor& reactor, std::unique_ptr<block::Device> disk) : reactor_(reactor) {
-    int ends[2] = {-1, -1};
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    target_end_ = std::make_unique<io::SocketStream>(reactor, ends[0]);
-    initiator_end_ = std::make_unique<io::SocketStream>(reactor, ends[1]);
-    reader_ = std::make_unique<transport::PduReader>(*target_end_);
-    initiator = std::make_unique<LoopbackInitiator>(*initiator_end_);
+  /// The first session of a new target.
+  Loopback(io::Reactor& reactor, std::unique_ptr<block::Device> disk) : Loopback(reactor, std::make_shared<Target>()) {
     LogicalUnitOptions options;
-    options.target_name = node_.name();
-    node_.device.add(scsi::Lun{0}, std::make_unique<LogicalUnit>(std::move(disk), options));
+    options.target_name = node().name();
+    node().device.add(scsi::Lun{0}, std::make_unique<LogicalUnit>(std::move(disk), options));
   }
+  /// A further session to `other`'s target.
+  Loopback(io::Reactor& reactor, const Loopback& other) : Loopback(reactor, other.target_) {}
 
   iscsi::Parameters parameters;  // before serve()
   std::unique_ptr<LoopbackInitiator> initiator;
-  TargetNode& node() { return node_; }
+  TargetNode& node() { return target_->node; }
+  LogicalUnit& unit() { return node().device.unit(scsi::Lun{0}); }
   Connection& connection() { return *connection_; }
   Session& session() { return *session_; }
   bool served() const { return served_; }
@@ -129,12 +130,13 @@ class Loopback final : public ConnectionHost {
   void serve() {
     SessionIdentity identity;
     identity.initiator = "iqn.2026-11.dev.peerlane:initiator";
-    identity.tsih = 1;
-    identity.target = &node_;
-    auto nexus = node_.device.attach({identity.initiator, 1, 1});
+    identity.tsih = static_cast<std::uint16_t>(target_->sessions.size() + 1);
+    identity.target = &node();
+    auto nexus = node().device.attach({identity.initiator, identity.tsih, 1});
     nexus->find(scsi::Lun{0})->attentions().take();
     session_ = std::make_shared<Session>(reactor_, reactor_.buffers(), identity, initiator->cmd_sn, std::move(nexus));
     session_->parameters() = parameters;
+    target_->sessions.push_back(session_);
     connection_ =
         std::make_unique<Connection>(*this, reactor_, *target_end_, *reader_, session_,
                                      iscsi::Negotiator(iscsi::Preferences()), std::uint16_t{0}, iscsi::StatSn(1));
@@ -148,13 +150,28 @@ class Loopback final : public ConnectionHost {
     co_await initiator_end_->close();
     co_await target_end_->close();
     connection_.reset();
+    std::erase(target_->sessions, session_);
     session_.reset();
   }
 
-  std::vector<std::shared_ptr<Session>> sessions_of(const TargetNode&) override { return {session_}; }
+  std::vector<std::shared_ptr<Session>> sessions_of(const TargetNode&) override { return target_->sessions; }
   std::vector<VisibleTarget> visible_targets(const Session&, const io::Stream&) override { return {}; }
 
  private:
+  struct Target {
+    TargetNode node{declaration()};
+    std::vector<std::shared_ptr<Session>> sessions;
+  };
+
+  Loopback(io::Reactor& reactor, std::shared_ptr<Target> target) : reactor_(reactor), target_(std::move(target)) {
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    target_end_ = std::make_unique<io::SocketStream>(reactor, ends[0]);
+    initiator_end_ = std::make_unique<io::SocketStream>(reactor, ends[1]);
+    reader_ = std::make_unique<transport::PduReader>(*target_end_);
+    initiator = std::make_unique<LoopbackInitiator>(*initiator_end_);
+  }
+
   io::Task<void> run() {
     co_await connection_->serve();
     served_ = true;
@@ -168,7 +185,7 @@ class Loopback final : public ConnectionHost {
   }
 
   io::Reactor& reactor_;
-  TargetNode node_{declaration()};
+  const std::shared_ptr<Target> target_;
   std::unique_ptr<io::SocketStream> target_end_;
   std::unique_ptr<io::SocketStream> initiator_end_;
   std::unique_ptr<transport::PduReader> reader_;
