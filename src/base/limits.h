@@ -64,8 +64,11 @@ inline constexpr auto kDiscoveryIdle = 60s;   // silence of a discovery session 
 inline constexpr auto kLogoutTimeout = 5s;  // graceful stop: our asynchronous logout request to the initiator's Logout
 inline constexpr auto kAbortGrace = 2s;     // a task management function waits so long for the backend
 inline constexpr auto kStopMargin = 2s;     // after these two, a stop that is not done gives up
-inline constexpr auto kPredecessorWait = 1s;  // start-up waits so long for what a killed server still holds
-inline constexpr auto kGrowthPoll = 2s;       // how often served disks are looked at for a new size
+// What a killed program still holds is waited for, since the kernel takes its time to take that from it:
+inline constexpr auto kPredecessorWait = 1s;        // so long by a command
+inline constexpr auto kServerPredecessorWait = 5s;  // so long by a server that starts, which says so after
+inline constexpr auto kPredecessorNotice = 1s;      // this
+inline constexpr auto kGrowthPoll = 2s;             // how often served disks are looked at for a new size
 
 // --- Initiator ---
 inline constexpr unsigned kLookups = 16;                       // host names that are being looked up, of a process

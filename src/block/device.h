@@ -14,6 +14,7 @@
 // `capabilities()` denies.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "block/statistics.h"
 #include "io/task.h"
 
@@ -152,6 +154,7 @@ struct OpenOptions {
   bool read_only = false;
   bool direct = true;     // O_DIRECT where the file system can; false: through the kernel's page cache
   bool exclusive = true;  // a block device that is mounted or in other exclusive use is not written to
+  std::chrono::seconds patience = limits::kPredecessorWait;  // with whoever has it, and may be about to be gone
 };
 
 /// Opens a disk by its spec: a path to a regular file or a block device, or ram:SIZE. A trailing part of a file that

@@ -51,11 +51,11 @@ Result<int> open_descriptor(const std::string& path, const OpenOptions& options,
 
 /// One writer or many readers, by locks that belong to the open file. QEMU's image locks conflict with it, as they
 /// should.
-Result<void> lock_file(int fd, const std::string& path, bool read_only) {
+Result<void> lock_file(int fd, const std::string& path, const OpenOptions& options) {
   struct flock lock{};
-  lock.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
+  lock.l_type = static_cast<short>(options.read_only ? F_RDLCK : F_WRLCK);
   lock.l_whence = SEEK_SET;
-  const bool settled = outlast_predecessor([&] {
+  const bool settled = outlast_predecessor(path, options.patience, [&] {
     // Other errors: a file system without locks.
     return fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
   });
@@ -104,7 +104,7 @@ Result<FileDevice::Opened> FileDevice::open_file(const std::string& path, const 
   const auto fd = open_descriptor(path, options, traits.geometry.logical_block_size, direct);
   if (!fd) return std::unexpected(fd.error());
   Descriptor descriptor(*fd);
-  const auto locked = lock_file(*fd, path, options.read_only);
+  const auto locked = lock_file(*fd, path, options);
   if (!locked) return std::unexpected(locked.error());
 
   struct stat status{};

@@ -47,7 +47,7 @@ Result<int> open_exclusively(const std::string& path, const OpenOptions& options
   const int access = options.read_only ? O_RDONLY : O_RDWR | (options.exclusive ? O_EXCL : 0);
   int fd = -1;
   int code = 0;
-  outlast_predecessor([&] {
+  outlast_predecessor(path, options.patience, [&] {
     fd = ::open(path.c_str(), access | O_CLOEXEC | (options.direct ? O_DIRECT : 0));
     code = fd < 0 ? errno : 0;
     return code != EBUSY;

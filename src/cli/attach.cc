@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "attach/ublk_device.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "cli/attach_disk.h"
@@ -176,6 +177,7 @@ ExitCode serve_disk(const AttachArguments& arguments, const Announce& announce) 
   block::OpenOptions open_options;
   open_options.read_only = arguments.read_only;
   open_options.direct = !arguments.no_direct;
+  open_options.patience = limits::kServerPredecessorWait;
   const auto disk = DiskOnThreads::open(**threads, arguments.disk, open_options);
   if (!disk) return give_up(disk.error());
   const auto device = UblkDevice::attach(control, **threads, (*disk)->device(), options);

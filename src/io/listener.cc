@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/patience.h"
 
 namespace peerlane::io {
@@ -80,7 +81,7 @@ Result<int> listen_on(const std::string& host, std::uint16_t port) {
   if (address.length == 0) return fail(EINVAL, fmt::format("\"{}\" is not a numeric IPv4 or IPv6 address", host));
   int fd = -1;
   int code = 0;
-  outlast_predecessor([&] {
+  outlast_predecessor(fmt::format("{} port {}", host, port), limits::kServerPredecessorWait, [&] {
     fd = open_listening(address);
     code = fd < 0 ? errno : 0;
     return code != EADDRINUSE;

@@ -14,7 +14,7 @@ namespace peerlane::io {
 
 /// Opens a listening socket on a numeric IPv4 or IPv6 address (without brackets); port 0: the system chooses. IPv6
 /// sockets take IPv6 only. The caller owns the descriptor. The error names the address and what to do. For
-/// start-up: where another program listens it waits for kPredecessorWait, since that one may be about to be gone.
+/// start-up: where another program listens it waits for kServerPredecessorWait, since that one may be about to be gone.
 Result<int> listen_on(const std::string& host, std::uint16_t port);
 
 /// Closes a socket that no reactor uses.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "block/device.h"
@@ -98,6 +99,7 @@ Result<void> Service::open_disks(TargetNode& node, const std::vector<PortGroupDe
     how.logical_block_size = lun.block_size;
     how.read_only = lun.read_only;
     how.direct = lun.direct;
+    how.patience = limits::kServerPredecessorWait;
     auto device = block::open_device(lun.disk, how);
     if (!device) {
       return fail(device.error().code, fmt::format("LUN {} of {}: {}", lun.number, node.name(), device.error().text()));
