@@ -27,8 +27,8 @@ if(PEERLANE_SANITIZE)
     # where a test runs out of descriptors.
     target_compile_options(peerlane_options INTERFACE -fno-sanitize=vptr)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-      # A third of what g++ takes to compile. AddressSanitizer stops at null pointers anyhow; the
-      # fuzzers, built with clang, check both.
+      # A third of what g++ takes to compile. AddressSanitizer stops at null pointers anyhow; the fuzzers, built with
+      # clang, check both.
       target_compile_options(peerlane_options INTERFACE -fno-sanitize=null,alignment)
     endif()
   endif()
