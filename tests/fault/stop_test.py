@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Stopping and coming back: sessions are logged out, clients reconnect, and nothing that was acknowledged is lost."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -153,6 +154,17 @@ class RestartTest(unittest.TestCase):
         with self.server() as server:
             self.assertEqual(target, server.target)
             self.assertEqual(data, connect(server).read(0, MIB // 512))
+
+    def test_a_predecessor_that_takes_its_time_to_go_is_waited_for(self):
+        """As the kernel's remains of a killed server on a busy machine. A command would wait for a second."""
+        with open(self.disk, "r+b") as predecessor:
+            fcntl.lockf(predecessor, fcntl.LOCK_EX)
+            gone = threading.Timer(2, fcntl.lockf, (predecessor, fcntl.LOCK_UN))
+            gone.start()
+            with self.server() as server:
+                gone.join()
+                connect(server).test_unit_ready()
+                self.assertRegex(server.log(), "disk.img is in use: waiting up to 5 s")
 
     def test_identity_is_the_same_after_a_restart(self):
         def identity(server):
