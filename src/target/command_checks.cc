@@ -132,9 +132,6 @@ std::optional<Completion> check_command(CommandContext& context) {
   if ((needs & kNeedsWriteAccess) != 0) {
     if (const auto refused = check_write_access(context.unit)) return refused;
   }
-  if ((needs & (kNeedsBlocks | kNeedsWriteAccess)) != 0 && context.unit.has_orphans()) {
-    return Completion{scsi::Status::kBusy, std::nullopt};
-  }
   if ((needs & kNeedsBlocks) != 0) return check_blocks(context);
   return std::nullopt;
 }

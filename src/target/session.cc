@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/limits.h"
+#include "target/command_table.h"
 #include "target/connection.h"
 #include "target/target_node.h"
 
@@ -150,11 +151,13 @@ void Session::advance_task_sets() {
   for (const scsi::Lun lun : nexus_->luns()) nexus_->find(lun)->task_set().advance();
 }
 
-/// The backend does not let go of an aborted task. A write of it may yet reach the disk, after a later write to the
-/// same blocks: until it has ended, its logical unit takes no further commands for the medium (it answers BUSY).
+/// The backend does not let go of an aborted task. A change of the medium, with data or without, may yet reach the
+/// disk, after a later write to the same blocks: until it has ended, its logical unit takes no further commands for the
+/// medium (it answers BUSY).
 void Session::orphan(IscsiTask& task) {
   LogicalUnit* const unit = device().find(task.lun_field());
-  if (unit == nullptr || task.data_out_length() == 0) return;
+  const auto command = find_command(task.cdb());
+  if (unit == nullptr || !command || ((*command)->needs & kNeedsWriteAccess) == 0) return;
   unit->orphan_begins();
   task.set_orphaned_on(unit);
 }

@@ -75,6 +75,34 @@ TEST_F(TaskManagementTest, AnAbortIsAnsweredWhileTheDiskIsStuckAndNothingOvertak
   io::testing::run(*reactor, abort_stuck_write(loop, *disk));
 }
 
+/// Has `command` aborted while the disk is stuck.
+io::Task<void> abort_stuck(Loopback& loop, StuckDevice& disk, iscsi::ScsiCommand command, bool changes_the_medium) {
+  co_await loop.initiator->send(command);
+  co_await io::testing::until([&disk] { return disk.waiting == 1; });
+  const auto abort = loop.initiator->function(iscsi::TaskFunction::kAbortTask, 2, command.initiator_task_tag);
+  co_await loop.initiator->send_bare(abort);
+  const bool got = co_await loop.initiator->receive();
+  EXPECT_TRUE(got && loop.initiator->opcode() == iscsi::Opcode::kTaskManagementResponse);
+  EXPECT_EQ(disk.waiting, 1u) << "answered although the disk still has it";
+  EXPECT_EQ(loop.unit().has_orphans(), changes_the_medium);
+  disk.let_go.set();
+  co_await io::testing::until([&loop] { return !loop.unit().has_orphans(); });
+  co_await loop.end();
+}
+
+TEST_F(TaskManagementTest, WhatTheDiskDoesNotLetGoOfIsInTheWayIfItChangesTheMedium) {
+  Loopback zeroing(*reactor, stuck_disk());
+  zeroing.serve();
+  auto write_same = zeroing.initiator->command(kRead10, 1, 0, 0);
+  write_same.read = false;
+  write_same.cdb = {0x93, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8};  // NDOB: no data tell that it writes
+  io::testing::run(*reactor, abort_stuck(zeroing, *disk, write_same, true));
+
+  Loopback reading(*reactor, stuck_disk());
+  reading.serve();
+  io::testing::run(*reactor, abort_stuck(reading, *disk, reading.initiator->command(kRead10, 1, 0, 1), false));
+}
+
 io::Task<void> let_go_later(StuckDevice& disk, io::Reactor& reactor) {
   co_await io::sleep(reactor, std::chrono::milliseconds(100));
   disk.let_go.set();

@@ -24,7 +24,7 @@ namespace peerlane::target::testing {
 inline constexpr std::uint8_t kRead10 = 0x28;
 inline constexpr std::uint8_t kWrite10 = 0x2a;
 
-/// A disk whose reads and writes wait until they are let go.
+/// A disk whose reads, writes and zeroing wait until they are let go.
 class StuckDevice final : public block::Device {
  public:
   explicit StuckDevice(std::unique_ptr<block::Device> disk) : disk_(std::move(disk)) {}
@@ -37,16 +37,12 @@ class StuckDevice final : public block::Device {
   block::Identity identity() const override { return disk_->identity(); }
   std::uint32_t memory_alignment() const override { return disk_->memory_alignment(); }
   io::Task<Result<void>> read(std::uint64_t offset, ByteSpan into) override {
-    ++waiting;
-    co_await let_go;
-    --waiting;
+    co_await wait();
     auto result = co_await disk_->read(offset, into);
     co_return result;
   }
   io::Task<Result<void>> write(std::uint64_t offset, ByteView from, block::WriteFlags flags) override {
-    ++waiting;
-    co_await let_go;
-    --waiting;
+    co_await wait();
     auto result = co_await disk_->write(offset, from, flags);
     co_return result;
   }
@@ -55,7 +51,9 @@ class StuckDevice final : public block::Device {
     return disk_->unmap(offset, length);
   }
   io::Task<Result<void>> write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) override {
-    return disk_->write_zeroes(offset, length, may_unmap);
+    co_await wait();
+    auto result = co_await disk_->write_zeroes(offset, length, may_unmap);
+    co_return result;
   }
   io::Task<Result<std::vector<block::Extent>>> allocation(std::uint64_t offset, std::uint64_t length,
                                                           std::size_t most) override {
@@ -64,6 +62,12 @@ class StuckDevice final : public block::Device {
   Result<bool> refresh_size() override { return false; }
 
  private:
+  io::Task<void> wait() {
+    ++waiting;
+    co_await let_go;
+    --waiting;
+  }
+
   std::unique_ptr<block::Device> disk_;
 };
 
