@@ -39,6 +39,11 @@ TargetDevice& Session::device() const {
   return identity_.target->device;
 }
 
+void Session::set_connection(Connection* connection) {
+  connection_ = connection;
+  if (connection_ != nullptr && terminated_) connection_->close(*terminated_);
+}
+
 // --- Tasks ---
 
 IscsiTask& Session::new_task() {
@@ -163,7 +168,8 @@ void Session::orphan(IscsiTask& task) {
 }
 
 io::Task<void> Session::terminate(std::string why) {
-  if (connection_ != nullptr) connection_->close(std::move(why));
+  terminated_ = std::move(why);
+  if (connection_ != nullptr) connection_->close(*terminated_);
   co_await abort_tasks(nullptr);
   co_await end_copies(executor_.now() + limits::kAbortGrace);
 }

@@ -65,7 +65,9 @@ class Session : public std::enable_shared_from_this<Session> {
   TaskTable& tasks() { return tasks_; }
 
   Connection* connection() const { return connection_; }
-  void set_connection(Connection* connection) { connection_ = connection; }
+  /// The connection that serves the session from now on, or null. If the session has been terminated before its
+  /// connection came, that is closed.
+  void set_connection(Connection* connection);
 
   /// A free task.
   IscsiTask& new_task();
@@ -125,6 +127,7 @@ class Session : public std::enable_shared_from_this<Session> {
   io::BufferShare share_;
   std::unique_ptr<Nexus> nexus_;
   Connection* connection_ = nullptr;
+  std::optional<std::string> terminated_;  // why
   unsigned immediate_tasks_ = 0;
   TaskTable tasks_;
   std::vector<std::unique_ptr<IscsiTask>> all_tasks_;

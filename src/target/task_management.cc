@@ -76,11 +76,13 @@ io::Task<void> Connection::manage_tasks(iscsi::TaskManagementRequest request) {
   if (closing_) co_return;
   log::info("session {}: {} answered {}", session_->identity().text(), iscsi::name(request.function),
             static_cast<unsigned>(answer.response));
+  const bool cold = request.function == TaskFunction::kTargetColdReset;
+  Sessions others = cold ? host_.sessions_of(*session_->identity().target) : Sessions();
   out_.push(number(answer, true));
-  if (request.function != TaskFunction::kTargetColdReset) co_return;
-  // A cold reset ends all sessions of the target, the requester's too (RFC 7143 §11.5.1).
+  if (!cold) co_return;
+  // A cold reset ends all sessions of the target, the requester's too (RFC 7143 §11.5.1), but none that begins after it
+  // has been answered.
   co_await out_.drain();
-  Sessions others = host_.sessions_of(*session_->identity().target);
   std::erase(others, session_);
   SessionWork terminate = terminate_in;
   co_await work_in_all(executor_, std::move(others), std::move(terminate));

@@ -244,5 +244,38 @@ TEST_F(TaskManagementTest, AResetWaitsForAllSessionsAtOnce) {
   }
 }
 
+/// The answer to a cold reset stays in the queue, behind data that the initiator does not take, while another one logs
+/// in.
+io::Task<void> log_in_after_cold_reset(Loopback& old, Loopback& later) {
+  const auto read = old.initiator->command(kRead10, 1, 0, 2048);
+  co_await old.initiator->send(read);
+  co_await io::testing::until([&old] { return old.session().tasks().find(1) == nullptr; });
+  const auto reset = old.initiator->function(iscsi::TaskFunction::kTargetColdReset, 2, iscsi::kReservedTag);
+  co_await old.initiator->send_bare(reset);
+  const bool done = co_await io::testing::until([&old] { return old.unit().resets() == 1; });
+  EXPECT_TRUE(done);
+  later.serve();
+  bool got = true;
+  do {
+    got = co_await old.initiator->receive();
+  } while (got && old.initiator->opcode() == iscsi::Opcode::kDataIn);
+  EXPECT_TRUE(got && old.initiator->opcode() == iscsi::Opcode::kTaskManagementResponse);
+  co_await io::testing::until([&old] { return old.served(); });
+  const auto command = later.initiator->command(kRead10, 1, 0, 1);
+  co_await later.initiator->send(command);
+  got = co_await later.initiator->receive();
+  EXPECT_TRUE(got) << "a session that began after the reset was answered was ended by it";
+  co_await old.end();
+  co_await later.end();
+}
+
+TEST_F(TaskManagementTest, AColdResetSparesSessionsThatBeginAfterItsAnswer) {
+  Loopback old(*reactor, stuck_disk());
+  disk->let_go.set();
+  Loopback later(*reactor, old);
+  old.serve();
+  io::testing::run(*reactor, log_in_after_cold_reset(old, later));
+}
+
 }  // namespace
 }  // namespace peerlane::target

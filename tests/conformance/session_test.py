@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 """Sessions (RFC 7143 §4.4, §6.3): several at once, reinstatement with commands in progress, keep-alive."""
 
+import contextlib
 import os
+import signal
 import struct
 import time
 import unittest
 
 import environment
 import pdu as wire
-from initiator import Closed, Connection, LoginFailed, Session, connect
+from initiator import FULL_FEATURE, OPERATIONAL, SECURITY, Closed, Connection, LoginFailed, Session, connect
 from server import Server
 
 ISID = b"\x80\x00\x00\x00\x00\x07"
@@ -70,6 +72,25 @@ class SessionTest(unittest.TestCase):
             new = self.session(isid=ISID)
             new.test_unit_ready()
             old.close()
+
+    def test_only_one_of_two_logins_at_the_same_moment_stays(self):
+        """The first one's session is replaced while its answer is still being sent."""
+        rivals = [Session(Connection(self.server.address), self.server.target, isid=ISID) for _ in range(4)]
+        for rival in rivals:
+            self.addCleanup(rival.connection.close)
+            rival.login_step([*rival.names(), ("AuthMethod", "None")], SECURITY, OPERATIONAL)
+        # The requests are there all at once when it wakes up.
+        self.server.process.send_signal(signal.SIGSTOP)
+        for rival in rivals:
+            rival.send_login([], OPERATIONAL, FULL_FEATURE)
+        self.server.process.send_signal(signal.SIGCONT)
+        for step in (Session.login_response, Session.test_unit_ready):
+            living, rivals = rivals, []
+            for rival in living:
+                with contextlib.suppress(Closed, ConnectionError):
+                    step(rival)
+                    rivals.append(rival)
+        self.assertEqual(1, len(rivals))
 
     def test_login_with_the_handle_of_the_session(self):
         """TSIH and ISID of a living session with its CID: the connection is reinstated, at level 0 the session."""

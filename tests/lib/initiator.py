@@ -195,10 +195,13 @@ class Session:
 
     def login_step(self, keys, csg, nsg=0, transit=True, more=False):
         """Sends one Login request and returns the response; `keys` may be bytes."""
+        self.send_login(keys, csg, nsg, transit, more)
+        return self.login_response()
+
+    def send_login(self, keys, csg, nsg=0, transit=True, more=False):
         data = keys if isinstance(keys, bytes) else encode_keys(keys)
         self.connection.send(wire.login_request(data, 0, self.cmd_sn, self.exp_stat_sn, isid=self.isid, tsih=self.tsih,
                                                 cid=self.cid, csg=csg, nsg=nsg, transit=transit, more=more))
-        return self.login_response()
 
     def login_response(self):
         answer = self.connection.receive()
