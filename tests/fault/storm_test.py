@@ -25,10 +25,10 @@ class StormTest(unittest.TestCase):
                    "--patience", str(environment.TIME_FACTOR), *server.urls]
         if "PEERLANE_STORM_SEED" in os.environ:
             command += ["--seed", os.environ["PEERLANE_STORM_SEED"]]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                              timeout=self.seconds + environment.seconds(120))
-        print(done.stdout, done.stderr, sep="", flush=True)
-        self.assertEqual(0, done.returncode, "what the storm found is said above")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False, timeout=self.seconds + environment.seconds(120))
+        print(done.stdout, flush=True)
+        self.assertEqual(0, done.returncode, f"the storm found: {done.stdout}")
 
     def test_memory_and_file(self):
         with environment.scratch() as folder:

@@ -304,8 +304,10 @@ void Session::on_function_response(const Received& received) {
   const auto at = pdu ? functions_.find(pdu->initiator_task_tag) : functions_.end();
   if (at == functions_.end()) fail("a task management response belongs to no function");
   wire_->count_status(pdu->stat_sn);
-  const Function function = std::move(at->second);
-  functions_.erase(at);
+  const Function function = at->second;
+  // A cold reset goes on until it has ended this session, too: settle_all() sees that.
+  const bool goes_on = function.function == TaskFunction::kTargetColdReset;
+  if (!goes_on) functions_.erase(at);
   const bool one = function.function == TaskFunction::kAbortTask;
   const bool gone = one && pdu->response == TaskFunctionResponse::kTaskDoesNotExist;
   if (!gone && pdu->response != TaskFunctionResponse::kFunctionComplete) {
@@ -321,6 +323,7 @@ void Session::on_function_response(const Received& received) {
     ++storm_.counts.aborted;
     settle(task, Outcome::kUnknown);
   }
+  if (goes_on) return;
   for (Moments* const moments : hit_by(function)) moments->end();
 }
 
@@ -338,7 +341,7 @@ std::vector<Moments*> Session::hit_by(const Function& function) {
 void Session::on_nop_in(const Received& received) {
   const auto pdu = iscsi::NopIn::decode(received.bhs);
   if (!pdu) fail("a NOP-In cannot be read");
-  if (pdu->target_transfer_tag == iscsi::kReservedTag) return;
+  if (pdu->target_transfer_tag == iscsi::kReservedTag || leaving_) return;
   iscsi::NopOut answer;
   answer.immediate = true;
   answer.lun = pdu->lun;

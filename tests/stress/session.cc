@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/limits.h"
+
 namespace peerlane::storm {
 namespace {
 
@@ -14,6 +16,7 @@ constexpr std::size_t kMostDepth = 12;
 constexpr int kStepMilliseconds = 5;
 constexpr double kAnswerSeconds = 60;    // for a command that nothing has ended
 constexpr double kSuspicionSeconds = 1;  // then a command that a reset may have ended is asked about
+constexpr std::size_t kMostFunctions = limits::kImmediateCommands;  // under way; the target rejects further ones
 constexpr std::uint64_t kVerifyBytes = 256u << 10;
 
 iscsi::Isid isid_of(unsigned number) {
@@ -31,7 +34,7 @@ Session::Session(Storm& storm, unsigned number, std::vector<std::unique_ptr<Regi
       random_(storm.options.seed * 1000003 + number),
       next_generation_(Generation{number + 1} << 40 | 1) {}
 
-void Session::fail(const std::string& what) {
+void Session::fail(const std::string& what) const {
   die(fmt::format("session {}: {}", number_, what));
 }
 
@@ -76,6 +79,7 @@ void Session::log_out() {
     pdu.exp_stat_sn = exp_stat_sn();
     wire_->send(pdu);
     leaving_ = true;
+    left_ = Clock::now();
     const Clock::time_point session = logged_in_;
     while (!logged_out_ && logged_in_ == session) pump(kStepMilliseconds);
   }
@@ -88,12 +92,11 @@ void Session::log_out() {
 
 /// Sends and receives for a while.
 void Session::pump(int wait) {
-  // What comes after a Logout request would be lost, and with it perhaps the answer.
   if (!leaving_) answer_r2ts();
   const bool alive = wire_->exchange(wait);
   while (const auto pdu = wire_->next()) handle(*pdu);
   if (alive) {
-    watch();
+    leaving_ ? watch_logout() : watch();
     return;
   }
   if (logged_out_) return;
@@ -101,12 +104,12 @@ void Session::pump(int wait) {
   reconnect();
 }
 
+bool Session::older(Clock::time_point when, double seconds) const {
+  return Clock::now() - when > std::chrono::duration<double>(seconds * storm_.options.patience);
+}
+
 /// Commands that are late: those that a reset may have ended are asked about, as initiators do.
 void Session::watch() {
-  const Clock::time_point now = Clock::now();
-  const auto older = [&](Clock::time_point when, double seconds) {
-    return now - when > std::chrono::duration<double>(seconds * storm_.options.patience);
-  };
   for (const auto& [tag, function] : functions_) {
     if (older(function.sent, kAnswerSeconds)) fail("a task management function is not answered");
   }
@@ -114,6 +117,7 @@ void Session::watch() {
   for (auto& [tag, task] : tasks_) {
     if (!older(task.sent, kSuspicionSeconds) || task.abort_sent) continue;
     if (reset_may_have_hit(task.region->lun(), task.sent)) {
+      if (functions_.size() + suspects.size() >= kMostFunctions) continue;
       task.abort_sent = true;
       suspects.push_back(tag);
     } else if (older(task.sent, kAnswerSeconds)) {
@@ -121,6 +125,10 @@ void Session::watch() {
     }
   }
   for (const std::uint32_t tag : suspects) manage(TaskFunction::kAbortTask, tasks_.at(tag).region->lun(), tag);
+}
+
+void Session::watch_logout() const {
+  if (!logged_out_ && older(left_, kAnswerSeconds)) fail("a logout is not answered");
 }
 
 bool Session::reset_may_have_hit(unsigned lun, Clock::time_point when) const {
@@ -153,6 +161,7 @@ void Session::event() {
     return function >= TaskFunction::kLogicalUnitReset && function <= TaskFunction::kTargetColdReset;
   });
   const std::uint64_t choice = below(1000);
+  if (functions_.size() >= kMostFunctions) return;
   if (choice < 400) {
     if (tasks_.empty()) return;
     const auto at = std::next(tasks_.begin(), static_cast<std::ptrdiff_t>(below(tasks_.size())));

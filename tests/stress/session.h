@@ -64,10 +64,12 @@ class Session {
   void log_out();
   void pump(int milliseconds);
   void watch();
+  void watch_logout() const;
+  bool older(Clock::time_point when, double seconds) const;
   void event();
   void verify(Region& region);
   void wait_for_tasks();
-  [[noreturn]] void fail(const std::string& what);
+  [[noreturn]] void fail(const std::string& what) const;
 
   // commands.cc: commands and functions
   void submit();
@@ -109,7 +111,10 @@ class Session {
   std::unordered_map<std::uint32_t, Function> functions_;
   std::uint64_t reads_ = 0;  // that succeeded
   bool logged_out_ = false;
-  bool leaving_ = false;  // a logout has been asked for
+  // A logout has been asked for: what is sent after that is lost, and with it perhaps the answer (the target closes the
+  // connection with data unread), so nothing is.
+  bool leaving_ = false;
+  Clock::time_point left_;
   Clock::time_point logged_in_;
   Clock::time_point next_event_;
 };
