@@ -73,13 +73,13 @@ class SessionTest(unittest.TestCase):
             new.test_unit_ready()
             old.close()
 
-    def test_only_one_of_two_logins_at_the_same_moment_stays(self):
-        """The first one's session is replaced while its answer is still being sent."""
+    def test_only_one_of_several_logins_at_the_same_moment_stays(self):
+        """A session may be replaced while the answer to its login is still being sent."""
         rivals = [Session(Connection(self.server.address), self.server.target, isid=ISID) for _ in range(4)]
         for rival in rivals:
             self.addCleanup(rival.connection.close)
             rival.login_step([*rival.names(), ("AuthMethod", "None")], SECURITY, OPERATIONAL)
-        # The requests are there all at once when it wakes up.
+        # The target finds all the requests at once when it goes on.
         self.server.process.send_signal(signal.SIGSTOP)
         for rival in rivals:
             rival.send_login([], OPERATIONAL, FULL_FEATURE)

@@ -96,7 +96,7 @@ void Session::pump(int wait) {
   const bool alive = wire_->exchange(wait);
   while (const auto pdu = wire_->next()) handle(*pdu);
   if (alive) {
-    leaving_ ? watch_logout() : watch();
+    watch();
     return;
   }
   if (logged_out_) return;
@@ -110,6 +110,10 @@ bool Session::older(Clock::time_point when, double seconds) const {
 
 /// Commands that are late: those that a reset may have ended are asked about, as initiators do.
 void Session::watch() {
+  if (leaving_) {
+    if (!logged_out_ && older(left_, kAnswerSeconds)) fail("a logout is not answered");
+    return;
+  }
   for (const auto& [tag, function] : functions_) {
     if (older(function.sent, kAnswerSeconds)) fail("a task management function is not answered");
   }
@@ -125,10 +129,6 @@ void Session::watch() {
     }
   }
   for (const std::uint32_t tag : suspects) manage(TaskFunction::kAbortTask, tasks_.at(tag).region->lun(), tag);
-}
-
-void Session::watch_logout() const {
-  if (!logged_out_ && older(left_, kAnswerSeconds)) fail("a logout is not answered");
 }
 
 bool Session::reset_may_have_hit(unsigned lun, Clock::time_point when) const {

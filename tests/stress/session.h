@@ -64,7 +64,6 @@ class Session {
   void log_out();
   void pump(int milliseconds);
   void watch();
-  void watch_logout() const;
   bool older(Clock::time_point when, double seconds) const;
   void event();
   void verify(Region& region);
