@@ -81,7 +81,7 @@ class SwitchTest(DirectCopyTest):
              Disk("S", namespaces=(32,), rate=4, options=",mssrl=256,mcl=1024,msrc=7"))
     options = {"redirect": True}
     # What is read of P and Q with the wrong protection information.
-    expected_in_kernel_log = (r"nvme\dn\d: I/O Cmd.* I/O Error [(]sct 0x2 / sc 0x8[24][)]",
+    expected_in_kernel_log = (r"nvme\d+n\d+: I/O Cmd.* I/O Error [(]sct 0x2 / sc 0x8[24][)]",
                               "protection error, dev nvme")
 
     MOVED, CHANGED = 24 * MIB, 28 * MIB  # what is wrong on P and Q
@@ -629,7 +629,7 @@ class FaultTest(DirectCopyTest):
              Disk("R", namespaces=(32,), fault=("read", 5 * MIB // 512)),
              # Two ways to one disk.
              Disk("M", namespaces=(32,)), Disk("N", namespaces=(), path_to="M"))
-    expected_in_kernel_log = (r"nvme\dn\d: I/O Cmd.* I/O Error", "critical medium error, dev nvme",
+    expected_in_kernel_log = (r"nvme\d+n\d+: I/O Cmd.* I/O Error", "critical medium error, dev nvme",
                               "I/O error, dev nvme")
 
     @classmethod
